@@ -1,0 +1,210 @@
+//! From a loaded configuration to the parts of a data plane: policy, flow table, ports, workers.
+
+use crate::config::{self, Config, Loaded};
+use crate::diagnostic::{Diagnostic, Report};
+use crate::pipeline::Worker;
+use crate::pipeline::ledger::Ledger;
+use crate::snapshot::{HopGeneration, NetworkMode, Parts, Snapshot, Topology};
+use flowtable::key::{Addr, Generation, Millis, WorkerId};
+use flowtable::ports::{PoolId, PoolSpec, Pools, PoolsError, PortShard};
+use flowtable::rng::Rng;
+use flowtable::table::{FlowTable, TableConfig, TableError};
+use flowtable::track::Timeouts;
+use ipnet::IpNet;
+use rules::{Policy, Unmatched};
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A configuration that can be run, with its policy compiled.
+#[derive(Debug)]
+pub struct Plan {
+    /// The configuration.
+    pub config: Config,
+    /// The policy of its files.
+    pub policy: Arc<Policy>,
+    /// What `check` would warn of.
+    pub warnings: Report,
+}
+
+/// The pool that leaving traffic uses; this version has one.
+pub const POOL: PoolId = PoolId(0);
+
+impl Plan {
+    /// Reads a configuration and everything it names, and refuses what this version does not enforce.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    pub fn load(path: &Path) -> Result<Self, Report> {
+        let plan = Self::from_loaded(config::load(path)?)?;
+        let unbuilt = config::unbuilt(&plan.config);
+        if unbuilt.is_empty() {
+            return Ok(plan);
+        }
+        let mut report = Report::new();
+        for diagnostic in unbuilt {
+            report.push(diagnostic);
+        }
+        Err(report)
+    }
+
+    /// Compiles the policies of a configuration that was read.
+    ///
+    /// # Errors
+    /// Everything wrong with them.
+    pub fn from_loaded(loaded: Loaded) -> Result<Self, Report> {
+        let Loaded { config, policy_sources, mut warnings } = loaded;
+        let rules::Loaded { objects, diagnostics } = rules::load(&policy_sources);
+        for diagnostic in &diagnostics {
+            warnings.push(Diagnostic::of_policy(diagnostic, &policy_sources));
+        }
+        if warnings.has_errors() {
+            return Err(warnings);
+        }
+        let policy = rules::compile(&objects, &settings(&config)).map_err(|errors| {
+            let mut report = Report::new();
+            for error in &errors {
+                report.push(Diagnostic::of_policy(error, &policy_sources));
+            }
+            report
+        })?;
+        Ok(Self { config, policy: Arc::new(policy), warnings })
+    }
+
+    /// How leaving IPv4 traffic is treated.
+    #[must_use]
+    pub fn mode(&self) -> NetworkMode {
+        match *self.config.network.ipv4 {
+            config::NetworkMode::Overlay => NetworkMode::Overlay,
+            config::NetworkMode::Flat => NetworkMode::Flat,
+        }
+    }
+
+    /// The networks of all inside interfaces.
+    pub fn inside_networks(&self) -> impl Iterator<Item = IpNet> {
+        inside(&self.config)
+    }
+
+    /// Whether leaving IPv4 traffic has a pool.
+    #[must_use]
+    pub fn has_pool(&self) -> bool {
+        !self.pool_addresses().is_empty()
+    }
+
+    /// The IPv4 addresses of the pool.
+    #[must_use]
+    pub fn pool_addresses(&self) -> Vec<u32> {
+        let addresses = self.config.snat.pools.first().into_iter().flat_map(|pool| &pool.addresses);
+        addresses
+            .flat_map(|range| range.iter())
+            .filter_map(|address| match address {
+                IpAddr::V4(address) => Some(address.to_bits()),
+                IpAddr::V6(_) => None,
+            })
+            .collect()
+    }
+
+    /// The SNAT ports that all workers share.
+    ///
+    /// # Errors
+    /// What is wrong with the pools.
+    pub fn pools(&self, workers: u16, seed: u64) -> Result<Arc<Pools>, PoolsError> {
+        let addresses = self.pool_addresses().into_iter().map(Addr::from_v4).collect::<Vec<_>>();
+        let specs: Vec<PoolSpec> = self
+            .config
+            .snat
+            .pools
+            .first()
+            .filter(|_| !addresses.is_empty())
+            .map(|pool| PoolSpec {
+                name: pool.name.value.clone(),
+                addresses,
+                ports: pool.ports.first..=pool.ports.last,
+            })
+            .into_iter()
+            .collect();
+        Pools::new(&specs, workers, seed).map(Arc::new)
+    }
+
+    /// The flow table that all workers share.
+    ///
+    /// # Errors
+    /// More flows than fit into a table, or into memory.
+    pub fn table(&self, workers: u16, seed: u64) -> Result<Arc<FlowTable>, TableError> {
+        let flows = *self.config.limits.flows;
+        FlowTable::new(TableConfig { flows, workers, seed }).map(Arc::new)
+    }
+
+    /// The snapshot of this plan over a topology.
+    #[must_use]
+    pub fn snapshot(
+        &self,
+        generation: Generation,
+        hop_generation: HopGeneration,
+        topology: Topology,
+    ) -> Snapshot {
+        let addresses = self.pool_addresses();
+        let parts = Parts {
+            generation,
+            hop_generation,
+            policy: Arc::clone(&self.policy),
+            mode: self.mode(),
+            pool: (!addresses.is_empty()).then_some((POOL, addresses)),
+        };
+        Snapshot::new(parts, topology)
+    }
+
+    /// The state of one worker.
+    ///
+    /// # Panics
+    /// If the worker's part of the table or of the pools is taken, or was not made.
+    #[must_use]
+    pub fn worker(
+        &self,
+        id: WorkerId,
+        table: &Arc<FlowTable>,
+        pools: &Arc<Pools>,
+        seed: u64,
+        interfaces: usize,
+    ) -> Worker {
+        let flows = usize::try_from(*self.config.limits.flows).unwrap_or(usize::MAX);
+        Worker {
+            table: Arc::clone(table),
+            shard: table.shard(id).expect("each worker is made once"),
+            ports: PortShard::new(Arc::clone(pools), id, flows),
+            timeouts: timeouts(&self.config.timeouts),
+            rng: Rng::from_seed(seed ^ u64::from(id.0) << 48),
+            ledger: Ledger::new(interfaces),
+            unresolved: None,
+        }
+    }
+}
+
+fn inside(config: &Config) -> impl Iterator<Item = IpNet> {
+    let interfaces = config.interfaces.inside.iter();
+    interfaces.flat_map(|interface| &interface.networks).map(|network| network.value)
+}
+
+fn settings(config: &Config) -> rules::Settings {
+    rules::Settings {
+        unmatched: match *config.unmatched {
+            config::Unmatched::Allow => Unmatched::Allow,
+            config::Unmatched::Deny => Unmatched::Deny,
+        },
+        inside: inside(config).collect(),
+    }
+}
+
+fn timeouts(config: &config::Timeouts) -> Timeouts {
+    let millis =
+        |duration: Duration| Millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    Timeouts {
+        tcp_established: millis(*config.tcp_established),
+        tcp_transitory: millis(*config.tcp_transitory),
+        tcp_half_open: millis(*config.tcp_half_open),
+        udp: millis(*config.udp),
+        udp_unreplied: millis(*config.udp_unreplied),
+        icmp: millis(*config.icmp),
+    }
+}

@@ -313,6 +313,11 @@ impl Report {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Puts findings of one file in the order of its text, those about the whole file last.
+    pub fn sort(&mut self) {
+        self.diagnostics.sort_by_key(|found| (!found.place.is_known(), found.place.start));
+    }
+
     /// All findings.
     #[must_use]
     pub fn diagnostics(&self) -> &[Diagnostic] {

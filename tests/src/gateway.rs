@@ -150,7 +150,8 @@ impl Gateway {
     }
 }
 
-/// Where the `sluice` program is: `$SLUICE`, else the newest build beside the running test or demo.
+/// Where the `sluice` program is: `$SLUICE`, else the one beside the running program, else (for a test)
+/// the newest build.
 ///
 /// # Errors
 /// When it was not built; the message says how.
@@ -158,14 +159,17 @@ pub fn binary() -> Result<String> {
     if let Ok(named) = env::var("SLUICE") {
         return Ok(named);
     }
-    // The running program is target/PROFILE/deps/test-hash, or target/PROFILE/sluice-demo.
     let own = env::current_exe().unwrap_or_default();
-    let folders = own.ancestors().skip(1).take(3);
-    folders
-        .flat_map(|folder| ["sluice", "release/sluice", "debug/sluice"].map(|at| folder.join(at)))
-        .filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file)))
-        .max()
-        .and_then(|(_, file)| file.to_str().map(str::to_owned))
+    let beside = own.with_file_name("sluice");
+    // A test is target/PROFILE/deps/test-hash.
+    let target = own.ancestors().nth(3).unwrap_or(&own);
+    let built = ["release/sluice", "debug/sluice"].map(|at| target.join(at));
+    let newest = || built.into_iter().max_by_key(|file| file.metadata().ok()?.modified().ok());
+    Some(beside)
+        .filter(|file| file.is_file())
+        .or_else(newest)
+        .filter(|file| file.is_file())
+        .and_then(|file| file.to_str().map(str::to_owned))
         .ok_or_else(|| {
             Error::answer("no sluice program found", "build it: cargo build --release -p gateway")
         })

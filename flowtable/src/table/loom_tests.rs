@@ -108,6 +108,26 @@ fn of_two_admissions_of_one_key_at_most_one_succeeds() {
 }
 
 #[test]
+fn two_admissions_do_not_miss_each_other_over_an_emptied_slot() {
+    explore_within(1, || {
+        let table = table(3, 2);
+        let (mut a, mut b) = (shard(&table, 0), shard(&table, 1));
+        // Both flows want the same slot first. One worker finds it empty; the other may still see it
+        // full and claim the next one, so neither learns of the other by claiming.
+        let mut in_front =
+            (1..).filter(|&n| table.hash(&key(n)).buckets(2) == [0, 1]);
+        let [old, new] = [(); 2].map(|()| in_front.next().expect("half of all keys"));
+        let entry = a.insert(&flow(old, 200, 1)).expect("an empty table");
+        let other = thread::spawn(move || (b.insert(&flow(new, 203, 3)), b));
+        assert!(table.kill(entry, Cause::Closed));
+        let first = a.insert(&flow(new, 202, 2));
+        let (second, _b) = other.join().expect("no panic");
+        assert!(first.is_err() || second.is_err(), "{first:?} {second:?}");
+        assert_eq!(find(&table, new), first.or(second).ok());
+    });
+}
+
+#[test]
 fn two_admissions_that_share_no_key_both_succeed() {
     explore_within(2, || {
         let table = table(2, 2);
@@ -163,20 +183,20 @@ fn a_snapshot_is_of_one_flow_whatever_becomes_of_it() {
                 assert_eq!(seen.reply.direction, direction(n));
             })
         };
-        reuse(&table, &mut owner, entry);
+        reuse(&table, &mut owner, entry, &flow(3, 4, 9));
         reader.join().expect("no panic");
     });
 }
 
 /// Ends the only flow and puts another one into its records.
-fn reuse(table: &FlowTable, owner: &mut Shard, entry: Entry) {
+fn reuse(table: &FlowTable, owner: &mut Shard, entry: Entry, next: &NewFlow) {
     assert!(table.kill(entry, Cause::Closed));
     let mut gone = Vec::new();
     assert_eq!(upkeep(owner, &mut gone), Remaining::Grace);
     owner.quiesce();
     assert_eq!(upkeep(owner, &mut gone), Remaining::Nothing);
     assert_eq!(gone.len(), 1);
-    let next = owner.insert(&flow(3, 4, 9)).expect("the records are free");
+    let next = owner.insert(next).expect("the records are free");
     assert_eq!(next.flow(), entry.flow());
 }
 
@@ -196,7 +216,28 @@ fn a_lookup_without_a_worker_never_gets_another_flows_words() {
                 assert!(table.key(found).is_none_or(|seen| seen == key(1)));
             })
         };
-        reuse(&table, &mut owner, entry);
+        reuse(&table, &mut owner, entry, &flow(3, 4, 9));
+        reader.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_lookup_without_a_worker_never_finds_a_flow_before_it_is_published() {
+    explore_within(2, || {
+        let table = table(1, 1);
+        let mut owner = shard(&table, 0);
+        let entry = owner.insert(&flow(1, 2, 1)).expect("an empty table");
+        let reader = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || {
+                if let Some(found) = find(&table, 1)
+                    && found != entry
+                {
+                    assert_eq!(find(&table, 1), Some(found), "nobody ends the second flow");
+                }
+            })
+        };
+        reuse(&table, &mut owner, entry, &flow(1, 2, 1));
         reader.join().expect("no panic");
     });
 }

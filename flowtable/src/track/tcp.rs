@@ -20,7 +20,7 @@ use crate::direction::Direction;
 use crate::key::Tick;
 use memory::{
     ACKED, ACKED_FIN, FIN, PENDING, RST, SYN, SYN_ACK, SYN_DATA, acks_syn, advance, begin,
-    current_original, is_closed, may_start_at, start,
+    is_closed, may_start_at, overtaken, start,
 };
 use seq::{after, before};
 use window::{Place, place};
@@ -69,7 +69,8 @@ impl State {
     /// The state that two directions make.
     #[must_use]
     pub fn of(original: &Direction, reply: &Direction) -> Self {
-        let original = current_original(original, reply);
+        let overtaken = overtaken(original, reply);
+        let original = overtaken.as_ref().unwrap_or(original);
         let both = |flag| original.flags.contains(flag) && reply.flags.contains(flag);
         let any = |flag| original.flags.contains(flag) || reply.flags.contains(flag);
         if any(RST) {
@@ -124,6 +125,7 @@ pub fn open(segment: &Segment, now: Tick) -> Result<Direction, TrackError> {
 ///
 /// # Errors
 /// Why the segment must not be forwarded. Nothing is to be stored then.
+#[inline]
 pub fn observe(
     ends: Ends<'_>,
     segment: &Segment,
@@ -134,10 +136,11 @@ pub fn observe(
         return Err(TrackError::Flags);
     }
     let (original, reply) = ends.in_order();
-    let original = current_original(original, reply);
+    let overtaken = overtaken(original, reply);
+    let original = overtaken.as_ref().unwrap_or(original);
     let (own, peer) = match ends.side {
-        Side::Original => (&original, reply),
-        Side::Reply => (reply, &original),
+        Side::Original => (original, reply),
+        Side::Reply => (reply, original),
     };
     let step = Step { side: ends.side, stored: ends.own, own, peer, segment, now };
     if segment.is(TcpFlags::RST) {
@@ -177,6 +180,7 @@ impl Step<'_> {
     }
 
     /// A segment with an acknowledgement and neither SYN nor RST.
+    #[inline]
     fn within_connection(&self) -> Result<Observed, TrackError> {
         let Self { own, peer, segment, .. } = self;
         if !own.flags.contains(SYN) {
@@ -240,6 +244,7 @@ impl Step<'_> {
     }
 
     /// A reset.
+    #[cold]
     fn reset(&self) -> Result<Observed, TrackError> {
         let Self { own, peer, segment, .. } = self;
         let answers_call = segment.is(TcpFlags::ACK) && acks_syn(peer, segment.ack);

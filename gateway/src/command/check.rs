@@ -155,15 +155,20 @@ impl Check {
     /// A gateway's configuration together with the policies it names.
     fn gateway(&mut self, subject: &mut Subject, path: &Path, text: String) {
         let base = config::base_of(path);
-        let Examined { config, policy_sources, found } = config::examine(&subject.name, text, base);
-        self.add(subject, found);
-        let Some(config) = config else { return };
+        let Examined { config, policy_sources, mut found } =
+            config::examine(&subject.name, text, base);
+        let Some(config) = config else {
+            self.add(subject, found);
+            return;
+        };
         let refused = config::unbuilt(&config).into_iter().map(|mut diagnostic| {
             diagnostic.severity = Severity::Warning;
             diagnostic.message.push_str("; `run` refuses it");
             diagnostic
         });
-        self.add(subject, refused);
+        found.extend(refused);
+        found.sort();
+        self.add(subject, found);
         let (found, objects) = compile(&policy_sources, &settings(&config));
         self.add(subject, found);
         let interfaces = config.interfaces.all().count();

@@ -91,6 +91,7 @@ pub(crate) fn examine(name: &str, text: String, base: &Path) -> Examined {
     let config = parse(&source, base, &mut found);
     let policy_sources =
         config.as_ref().map(|config| read_policies(config, &mut found)).unwrap_or_default();
+    found.sort();
     Examined { config, policy_sources, found }
 }
 

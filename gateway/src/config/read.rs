@@ -41,7 +41,7 @@ pub(super) fn config(reader: &mut Reader<'_>, source: &Arc<SourceText>, root: &N
         config.snat = nat::snat(reader, node);
     }
     if let Some(node) = top.take(reader, "dns") {
-        config.dns = policy::dns(reader, node);
+        config.dns = policy::dns(reader, node).map(|dns| At::new(dns, top.place_of("dns")));
     }
     if let Some(node) = top.take(reader, "names") {
         config.names = policy::names(reader, node);
@@ -54,7 +54,8 @@ pub(super) fn config(reader: &mut Reader<'_>, source: &Arc<SourceText>, root: &N
         config.nsg = reader.list(node, "`nsg`", policy::nsg);
     }
     if let Some(node) = top.take(reader, "azure") {
-        config.azure = policy::azure(reader, node);
+        config.azure =
+            policy::azure(reader, node).map(|azure| At::new(azure, top.place_of("azure")));
     }
     verdicts(reader, &mut top, &mut config);
     running(reader, &mut top, &mut config);

@@ -33,9 +33,8 @@ impl<'a> Reader<'a> {
         self.found.iter().any(Diagnostic::is_error) || self.left_out_worst == Severity::Error
     }
 
-    /// Everything found, in the order of the text.
+    /// Everything found.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|diagnostic| diagnostic.place.start);
         if self.left_out > 0 {
             let message = format!("{} more findings are not shown", self.left_out);
             self.found.push(Diagnostic::whole_file(
@@ -240,6 +239,11 @@ impl<'n> Fields<'n> {
             return None;
         }
         Some(node)
+    }
+
+    /// Where a key stands, or the mapping if it has no such key.
+    pub(super) fn place_of(&self, key: &str) -> Place {
+        self.entries.iter().find(|(k, _)| k.text == key).map_or(self.place, |(k, _)| k.place)
     }
 
     fn look_up(&mut self, key: &'static str) -> Option<&'n (Key, Node)> {

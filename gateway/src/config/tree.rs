@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span, options};
+use granit_parser::{Event, Parser, ScalarStyle, Span, options};
 
 use crate::diagnostic::{Diagnostic, Place, Severity, SourceText, clamp};
 

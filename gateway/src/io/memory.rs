@@ -13,6 +13,21 @@ pub struct MemoryFrame {
     len: usize,
 }
 
+impl MemoryFrame {
+    /// An empty frame with room for `room` bytes.
+    #[must_use]
+    pub fn new(room: usize) -> Self {
+        Self { buffer: vec![0; room].into(), len: 0 }
+    }
+
+    /// Makes the frame a copy of `bytes`, as far as they fit.
+    #[inline]
+    pub fn fill(&mut self, bytes: &[u8]) {
+        self.len = bytes.len().min(self.buffer.len());
+        self.buffer[..self.len].copy_from_slice(&bytes[..self.len]);
+    }
+}
+
 impl Frame for MemoryFrame {
     #[inline]
     fn bytes(&self) -> &[u8] {
@@ -46,7 +61,7 @@ impl MemoryIo {
     /// A driver of so many frames.
     #[must_use]
     pub fn new(frames: usize) -> Self {
-        let frame = |_| MemoryFrame { buffer: vec![0; FRAME].into(), len: 0 };
+        let frame = |_| MemoryFrame::new(FRAME);
         Self {
             free: (0..frames).map(frame).collect(),
             rx: VecDeque::with_capacity(frames),
@@ -69,8 +84,7 @@ impl MemoryIo {
             return false;
         }
         let Some(mut frame) = self.free.pop() else { return false };
-        frame.buffer[..bytes.len()].copy_from_slice(bytes);
-        frame.len = bytes.len();
+        frame.fill(bytes);
         self.rx.push_back(Received { ingress, frame });
         true
     }

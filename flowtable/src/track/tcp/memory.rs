@@ -11,7 +11,7 @@
 //!
 //! A connection can start over without the gateway having seen the end of the last one. The reply
 //! direction then changes its EPOCH bit, and until the original direction has followed, the latter's
-//! words are read as the SYN that it sent last: [`current_original`].
+//! words are read as the SYN that it sent last: [`overtaken`].
 
 use super::segment::{Segment, TcpFlags};
 use super::seq::within;
@@ -131,12 +131,18 @@ pub(super) fn begin_next(segment: &Segment, original: &Direction, now: Tick) -> 
     Direction { flags: next.flags.with(DirFlags(turned)), ..next }
 }
 
-/// The original direction as it stands in the connection that the reply direction speaks of.
-pub(super) fn current_original(original: &Direction, reply: &Direction) -> Direction {
+/// The original direction as it stands in the connection that the reply direction speaks of, if that is
+/// not the one the original direction itself speaks of.
+#[inline]
+pub(super) fn overtaken(original: &Direction, reply: &Direction) -> Option<Direction> {
+    let differs = (original.flags.0 ^ reply.flags.0) & EPOCH.0 != 0;
+    differs.then(|| called_anew(original, reply))
+}
+
+/// The original direction as its last SYN would have begun it.
+#[cold]
+fn called_anew(original: &Direction, reply: &Direction) -> Direction {
     let epoch = reply.flags.0 & EPOCH.0;
-    if original.flags.0 & EPOCH.0 == epoch {
-        return *original;
-    }
     // The reply direction has sent nothing but the answer to the SYN, or what is within its window.
     let start = reply.ack;
     let scale = original.flags.0 >> PENDING_SCALE_SHIFT & NO_SCALE;
@@ -169,6 +175,7 @@ pub(super) fn window_of(segment: &Segment, own: &Direction, peer: &Direction) ->
 }
 
 /// The direction after a segment that its receiver takes, which has an acknowledgement.
+#[inline]
 pub(super) fn advance(
     own: &Direction,
     peer: &Direction,

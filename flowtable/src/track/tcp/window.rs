@@ -47,6 +47,7 @@ pub(super) enum Place {
 }
 
 /// Where a segment with an acknowledgement and no SYN or RST lies.
+#[inline]
 pub(super) fn place(
     own: &Direction,
     peer: &Direction,
@@ -82,6 +83,7 @@ fn right_edge(own: &Direction, peer: &Direction) -> u32 {
     }
 }
 
+#[inline]
 fn look_back(number: u32, latest: u32, window: u32) -> Result<Place, TrackError> {
     if !before(number, latest) {
         return Ok(Place::Current);

@@ -22,7 +22,7 @@ pub(super) fn label(text: &str) -> Parsed<String> {
         .help("write 1 to 80 letters, digits, dots, dashes and underscores"))
 }
 
-pub(super) fn dns(reader: &mut Reader<'_>, node: &Node) -> Option<At<Vec<At<IpAddr>>>> {
+pub(super) fn dns(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<At<IpAddr>>> {
     let mut fields = reader.fields(node, "`dns`")?;
     let help = "list the addresses of the resolvers whose answers are believed";
     let resolvers = fields.require(reader, "resolvers", help);
@@ -33,7 +33,7 @@ pub(super) fn dns(reader: &mut Reader<'_>, node: &Node) -> Option<At<Vec<At<IpAd
     }
     let resolvers = reader
         .list(node, "`resolvers`", |reader, node| reader.value(node, "a resolver", parse_address));
-    Some(At::new(resolvers, node.place))
+    Some(resolvers)
 }
 
 pub(super) fn names(reader: &mut Reader<'_>, node: &Node) -> Names {
@@ -117,7 +117,7 @@ fn attach(reader: &mut Reader<'_>, node: &Node, help: &str) -> Option<NsgTarget>
     }
 }
 
-pub(super) fn azure(reader: &mut Reader<'_>, node: &Node) -> Option<At<Azure>> {
+pub(super) fn azure(reader: &mut Reader<'_>, node: &Node) -> Option<Azure> {
     let mut fields = reader.fields(node, "`azure`")?;
     let mut azure = Azure::default();
     if let Some(node) = fields.take(reader, "service_tags") {
@@ -132,7 +132,7 @@ pub(super) fn azure(reader: &mut Reader<'_>, node: &Node) -> Option<At<Azure>> {
         });
     }
     fields.finish(reader);
-    Some(At::new(azure, node.place))
+    Some(azure)
 }
 
 /// Lists under names of the user's choice.

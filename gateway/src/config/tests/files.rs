@@ -106,3 +106,11 @@ fn an_empty_folder_is_a_warning() {
     let warnings = load(&gateway).expect("loads").warnings.to_text();
     assert!(warnings.contains("has no policy file"), "{warnings}");
 }
+
+#[test]
+fn a_tree_without_end_is_refused() {
+    let folder = Folder::new("deep");
+    folder.put("p/1/2/3/4/5/6/7/8/9/a.yaml", "");
+    let gateway = folder.put("gateway.yaml", LEAST.to_owned() + "policies: [p]\n");
+    assert!(refusal(&gateway).contains("more than 8 folders deep"), "{}", refusal(&gateway));
+}

@@ -22,7 +22,7 @@ use clap::Parser;
 
 /// The gateway at work on a rig of its own, with proofs counted on the far side.
 #[derive(Debug, Parser)]
-#[command(name = "sluice-demo")]
+#[command(name = "sluice-demo", args_override_self = true)]
 struct Arguments {
     /// How long the clients work
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u64).range(10..=3600))]

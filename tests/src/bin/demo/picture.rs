@@ -43,7 +43,7 @@ pub(crate) fn draw(scene: &Scene) -> Vec<Line> {
     lines.push(line(
         Tint::Dim,
         format!(
-            " {:<11} {:<24} {:<20} {:<34} {:<10} {:>7} {:>8} {:>9}",
+            " {:<11} {:<24} {:<20} {:<38} {:<10} {:>7} {:>8} {:>9}",
             "FROM", "TO", "NAME", "DECIDED BY", "VERDICT", "DONE", "REFUSED", "ARRIVED"
         ),
     ));
@@ -127,7 +127,7 @@ fn row_line(row: &Row, arrived: u64) -> Line {
     let mut line = vec![
         Span(
             Tint::Plain,
-            format!(" {:<11} {to:<24} {name:<20} {:<34} ", PODS[role.pod], cut(reason, 34)),
+            format!(" {:<11} {to:<24} {name:<20} {:<38} ", PODS[role.pod], cut(reason, 38)),
         ),
         Span(tint, format!("{verdict:<10} ")),
         Span(

@@ -18,7 +18,7 @@ const REDRAW: Duration = Duration::from_millis(250);
 /// How often a plain frame is printed.
 const PLAIN: Duration = Duration::from_secs(5);
 /// Width of plain frames.
-const COLUMNS: usize = 160;
+const COLUMNS: usize = 200;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -76,7 +76,7 @@ impl End {
             let syn = flags.contains(TcpFlags::SYN);
             let shift = if syn { 0 } else { self.scale };
             // The reader takes its time; sometimes the window closes.
-            let room = u64::from(rng.below(5)) * 15_000 << shift;
+            let room = (u64::from(rng.below(5)) * 15_000) << shift;
             let room = room.max(self.given.saturating_sub(self.expected)) >> shift;
             window = u16::try_from(room.min(65_535)).expect("at most 16 bits");
             self.given = self.given.max(self.expected + (u64::from(window) << shift));

@@ -14,6 +14,8 @@ pub(crate) use std::{
     sync::atomic::{AtomicU64, Ordering, fence},
 };
 
+use std::ops::Range;
+
 /// Words of a cache line: 64 bytes.
 pub(crate) const LINE: usize = 8;
 
@@ -84,6 +86,12 @@ impl Lines {
         self.words[self.skip + number * LINE..]
             .first_chunk()
             .expect("lines are counted when they are made")
+    }
+
+    /// The addresses they take.
+    pub(crate) fn memory(&self) -> Range<*const u8> {
+        let Range { start, end } = self.words.as_ptr_range();
+        start.cast()..end.cast()
     }
 }
 

@@ -54,6 +54,7 @@ mod stats;
 mod tests;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use self::cold::Cause;
@@ -227,6 +228,13 @@ impl FlowTable {
     #[must_use]
     pub const fn capacity(&self) -> u32 {
         self.header.flows
+    }
+
+    /// Where the index, the records and the cold lines lie, so that whoever knows the system can ask it
+    /// for huge pages before the first flow comes.
+    #[must_use]
+    pub fn regions(&self) -> [Range<*const u8>; 3] {
+        [self.index.memory(), self.records.memory(), self.cold.memory()]
     }
 
     /// How many flows the table holds. A killed flow counts until its records are free.

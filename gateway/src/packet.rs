@@ -76,7 +76,10 @@ pub fn arrive<F: Frame>(
         EtherType::Other(_) => return Err(DropReason::L2EtherType),
     }
     let destination = ipv4::destination(&frame.bytes()[L3..]).ok_or(DropReason::Ip4Truncated)?;
-    if snapshot.is_host(destination) || is_dhcp(&frame.bytes()[L3..]) {
+    if snapshot.is_host(destination) {
+        return to_host(&frame.bytes()[L3..], ingress);
+    }
+    if is_vrrp(&frame.bytes()[L3..], destination) {
         return Ok(Arrival::Host);
     }
     check_stations(&header, ingress)?;
@@ -108,14 +111,26 @@ pub fn arrive<F: Frame>(
     Ok(Arrival::Transit(Packet { key, ip_len, dont_fragment: ip.dont_fragment, transport }))
 }
 
-/// Whether these are DHCP messages, which the machine's own client or server reads (RFC 2131).
-fn is_dhcp(packet: &[u8]) -> bool {
-    const IHL_5: u8 = 0x45;
-    packet.len() >= ipv4::HEADER + 4
-        && packet[0] == IHL_5
-        && packet[9] == Proto::UDP.0
-        && matches!(packet[ipv4::HEADER + 2..ipv4::HEADER + 4], [0, 67 | 68])
-        && packet[16..20] == [0xff; 4]
+/// A packet to one of the machine's own addresses, broadcast ones among them: its own stack's business,
+/// but for an inside host that plays DHCP server (RFC 2131, ports 67 to 68; hazard E007).
+fn to_host(packet: &[u8], ingress: &Interface) -> Result<Arrival, DropReason> {
+    const SERVER_TO_CLIENT: [u8; 4] = [0, 67, 0, 68];
+    let header = usize::from(packet[0] & 0x0f) * 4;
+    let first_fragment = packet[6] & 0x1f == 0 && packet[7] == 0;
+    let ports = packet.get(header..header + 4).filter(|_| header >= ipv4::HEADER);
+    let answers_dhcp =
+        packet[9] == Proto::UDP.0 && first_fragment && ports == Some(&SERVER_TO_CLIENT);
+    match ingress.side {
+        Side::Inside if answers_dhcp => Err(DropReason::DhcpServer),
+        Side::Inside | Side::Outside => Ok(Arrival::Host),
+    }
+}
+
+/// Whether routers of this link speak to each other (VRRP, RFC 5798).
+fn is_vrrp(packet: &[u8], destination: u32) -> bool {
+    const GROUP: u32 = 0xe000_0012;
+    const VRRP: Proto = Proto(112);
+    destination == GROUP && packet[9] == VRRP.0
 }
 
 /// Hazards E002, E003 and E012: who may send a frame to whom.

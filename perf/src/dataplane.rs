@@ -65,7 +65,9 @@ pub(crate) fn run(args: &DataplaneArgs) -> Result<String, Box<dyn std::error::Er
     let ledger = &world.worker.ledger;
     let dropped = ledger.drops.iter().sum::<u64>() - before.drops.iter().sum::<u64>();
     if dropped > 0 || ledger.difference() != 0 {
-        return Err(format!("{dropped} packets dropped, identity off by {}", ledger.difference()).into());
+        return Err(
+            format!("{dropped} packets dropped, identity off by {}", ledger.difference()).into()
+        );
     }
     Ok(json!({
         "schema": 1,

@@ -13,7 +13,8 @@ const CYCLES_PER_STEP: f64 = 4.0;
 /// The core's frequency right now in GHz, from a chain of instructions that each wait for the last.
 #[must_use]
 pub(crate) fn gigahertz() -> f64 {
-    let (mask, factor) = (black_box(0x5555_5555_5555_5555_u64), black_box(0x9e37_79b9_7f4a_7c15_u64));
+    let (mask, factor) =
+        (black_box(0x5555_5555_5555_5555_u64), black_box(0x9e37_79b9_7f4a_7c15_u64));
     let start = Instant::now();
     let mut x = black_box(1u64);
     for _ in 0..STEPS {

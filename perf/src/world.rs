@@ -1,6 +1,7 @@
 //! A gateway in memory with as many flows and rules as asked for, and the packets to drive it.
 
 use crate::treadmill::TEMPLATE;
+use flowtable::key::{Generation, Proto, Tick, WorkerId};
 use gateway::config;
 use gateway::io::InterfaceId;
 use gateway::io::memory::MemoryIo;
@@ -9,7 +10,6 @@ use gateway::setup::Plan;
 use gateway::snapshot::{HopGeneration, Snapshot};
 use gateway::topology;
 use gateway::wire::checksum::{Sum, pseudo_v4};
-use flowtable::key::{Generation, Proto, Tick, WorkerId};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -48,7 +48,8 @@ impl World {
         let mut loaded = loaded;
         loaded.policy_sources.push(rules::Source::new("perf-policies.yaml", policies(rules)));
         let plan = Plan::from_loaded(loaded).map_err(|report| report.to_text())?;
-        let tables = plan.config.static_tables.as_ref().ok_or("the configuration has its tables")?;
+        let tables =
+            plan.config.static_tables.as_ref().ok_or("the configuration has its tables")?;
         let topology = topology::from_static(&plan.config, tables)?;
         let snapshot = plan.snapshot(Generation(1), HopGeneration(1), topology);
         let (table, pools) = (plan.table(1, 1)?, plan.pools(1, 1)?);
@@ -70,8 +71,7 @@ impl World {
         let sent = wire.pass(self, INSIDE, &out).ok_or("a SYN did not pass")?;
         let external = u32::from_be_bytes([sent[26], sent[27], sent[28], sent[29]]);
         let external_port = u16::from_be_bytes([sent[34], sent[35]]);
-        let back =
-            segment((remote, far_port), (external, external_port), SYN_ACK, (9000, 1001));
+        let back = segment((remote, far_port), (external, external_port), SYN_ACK, (9000, 1001));
         wire.pass(self, OUTSIDE, &back).ok_or("a SYN-ACK did not pass")?;
         let ack = segment((client, port), (remote, far_port), ACK, (1001, 9001));
         wire.pass(self, INSIDE, &ack).ok_or("an ACK did not pass")?;
@@ -87,7 +87,12 @@ struct Wire {
 
 impl Wire {
     /// Sends one frame through; what leaves, if anything does.
-    fn pass(&mut self, world: &mut World, from: InterfaceId, frame: &[u8]) -> Option<[u8; TEMPLATE]> {
+    fn pass(
+        &mut self,
+        world: &mut World,
+        from: InterfaceId,
+        frame: &[u8],
+    ) -> Option<[u8; TEMPLATE]> {
         self.io.inject(from, frame);
         pipeline::run(&mut self.io, &mut self.batch, &mut world.worker, &world.snapshot, Tick(0));
         self.io.take_sent(|_, bytes| {
@@ -146,7 +151,10 @@ fn configuration(flows: u32) -> String {
         (0..CLIENTS).fold(String::new(), |mut text, client| {
             let addr = Ipv4Addr::from_bits(Ipv4Addr::new(10, 1, 0, 2).to_bits() + client);
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "    - {{address: {addr}, mac: \"02:00:00:00:01:fe\", device: in0}}");
+            let _ = writeln!(
+                text,
+                "    - {{address: {addr}, mac: \"02:00:00:00:01:fe\", device: in0}}"
+            );
             text
         })
     )
@@ -174,6 +182,8 @@ fn policies(rules: u32) -> String {
             "  - {{to: [{{ipBlock: {{cidr: {addr}/32}}}}], ports: [{{protocol: TCP, port: 443}}]}}"
         );
     }
-    text.push_str("  - {to: [{ipBlock: {cidr: 198.18.0.0/15}}], ports: [{protocol: TCP, port: 443}]}\n");
+    text.push_str(
+        "  - {to: [{ipBlock: {cidr: 198.18.0.0/15}}], ports: [{protocol: TCP, port: 443}]}\n",
+    );
     text
 }

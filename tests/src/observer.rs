@@ -24,6 +24,8 @@ use crate::service::Service;
 
 /// Bytes kept of a frame: all headers this witness reads, and enough for tcpdump to name it.
 const SNAP: usize = 192;
+/// Frames a capture file has at most.
+const CAPTURED: u32 = 20_000;
 /// Room for a burst while the witness does not run; asked for with root's right to exceed the limit.
 const BACKLOG: usize = 64 << 20;
 /// `PACKET_OUTGOING` of `packet(7)`.
@@ -152,7 +154,8 @@ impl Observer {
         read(&lock(&self.book).seen)
     }
 
-    /// From now on also writes a capture file (Ethernet, nanoseconds, the first bytes of each frame).
+    /// From now on also writes a capture file (Ethernet, nanoseconds): the first bytes of each of the
+    /// first frames, so that its size has a bound.
     ///
     /// # Errors
     /// When the file cannot be made.
@@ -246,7 +249,10 @@ fn kind(frame: &[u8], arrived: bool) -> Option<Kind> {
 
 /// A pcap file with nanosecond stamps, in this machine's byte order as the format allows.
 #[derive(Debug)]
-struct Capture(BufWriter<File>);
+struct Capture {
+    file: BufWriter<File>,
+    room: u32,
+}
 
 impl Capture {
     fn create(path: &Path) -> std::io::Result<Self> {
@@ -256,16 +262,18 @@ impl Capture {
         for word in [0xa1b2_3c4d, 2 | 4 << 16, 0, 0, snap, 1_u32] {
             file.write_all(&word.to_ne_bytes())?;
         }
-        Ok(Self(file))
+        Ok(Self { file, room: CAPTURED })
     }
 
     fn write(&mut self, kept: &[u8], length: usize, at: Duration) -> std::io::Result<()> {
+        let Some(room) = self.room.checked_sub(1) else { return Ok(()) };
+        self.room = room;
         let word = |value: u64| u32::try_from(value).unwrap_or(u32::MAX).to_ne_bytes();
-        self.0.write_all(&word(at.as_secs()))?;
-        self.0.write_all(&at.subsec_nanos().to_ne_bytes())?;
-        self.0.write_all(&word(kept.len() as u64))?;
-        self.0.write_all(&word(length as u64))?;
-        self.0.write_all(kept)
+        self.file.write_all(&word(at.as_secs()))?;
+        self.file.write_all(&at.subsec_nanos().to_ne_bytes())?;
+        self.file.write_all(&word(kept.len() as u64))?;
+        self.file.write_all(&word(length as u64))?;
+        self.file.write_all(kept)
     }
 }
 

@@ -7,6 +7,8 @@
 //!
 //! This file knows tags and record numbers. What a record holds is the caller's to check.
 
+use std::ops::Range;
+
 use super::hash::FlowHash;
 use crate::sync::{AtomicU64, LINE, Line, Lines, NoMemory, Ordering, at, high, low, pair};
 
@@ -54,6 +56,11 @@ impl Index {
         Ok(Self { lines: Lines::zeroed(at(buckets))?, buckets })
     }
 
+    /// The addresses it takes.
+    pub(crate) fn memory(&self) -> Range<*const u8> {
+        self.lines.memory()
+    }
+
     /// The two lines where a key of that hash may be.
     #[inline]
     pub(crate) fn candidates(&self, hash: FlowHash) -> [&Line; 2] {
@@ -65,11 +72,11 @@ impl Index {
     pub(crate) fn places(line: &Line, tag: u32) -> u32 {
         // All eight are compared without a branch: where a tag stands is random, so stopping at it would
         // mispredict. Relaxed, as each hit is loaded again with acquire.
-        let mut places = 0;
-        for (place, slot) in line.iter().enumerate().take(SLOTS) {
-            places |= u32::from(high(slot.load(Ordering::Relaxed)) == tag) << place;
-        }
-        places
+        let wanted = pair(tag, 0);
+        line[..SLOTS].iter().rev().fold(0, |places, slot| {
+            let differs = (slot.load(Ordering::Relaxed) ^ wanted) < 1 << 32;
+            places << 1 | u32::from(differs)
+        })
     }
 
     /// The slot's word if it is published under that tag.

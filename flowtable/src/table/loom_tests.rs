@@ -114,8 +114,7 @@ fn two_admissions_do_not_miss_each_other_over_an_emptied_slot() {
         let (mut a, mut b) = (shard(&table, 0), shard(&table, 1));
         // Both flows want the same slot first. One worker finds it empty; the other may still see it
         // full and claim the next one, so neither learns of the other by claiming.
-        let mut in_front =
-            (1..).filter(|&n| table.hash(&key(n)).buckets(2) == [0, 1]);
+        let mut in_front = (1..).filter(|&n| table.hash(&key(n)).buckets(2) == [0, 1]);
         let [old, new] = [(); 2].map(|()| in_front.next().expect("half of all keys"));
         let entry = a.insert(&flow(old, 200, 1)).expect("an empty table");
         let other = thread::spawn(move || (b.insert(&flow(new, 203, 3)), b));

@@ -1,10 +1,10 @@
 //! The first packet of a flow, and a flow's first packet under a new policy: here, and only here, rules,
 //! routes and ports are looked at.
 
-use super::action::Action;
+use super::action::{Action, Rewrite};
 use super::drop_reason::DropReason;
 use super::transport::{self, Segment};
-use super::{Transit, Worker};
+use super::{Transit, Worker, rewrite};
 use crate::io::{Frame, InterfaceId, Side};
 use crate::judge::judge;
 use crate::packet::Transport;
@@ -30,13 +30,14 @@ pub(super) fn admit<F: Frame>(
     now: Tick,
 ) -> Result<Entry, DropReason> {
     let key = transit.packet.key;
-    refuse_pool_address(&key, transit.ingress, snapshot)?;
+    refuse_unmapped(&key, transit.ingress, snapshot)?;
     transport::verify_checksum(transit.frame.bytes(), &transit.packet)?;
     let mut opened = transport::open(segment, now)?;
     opened.packets = 1;
     opened.bytes = u64::from(transit.packet.ip_len);
     let rule = allow(&key, transport::icmp_of(segment), snapshot)?;
     let hop = resolve(key.dst, worker, snapshot)?;
+    rewrite::check_size(&transit.packet, snapshot.next_hop(hop))?;
     let egress = snapshot.next_hop(hop).egress;
 
     let (translated, mapping) = if is_translated(transit.ingress, egress, snapshot) {
@@ -102,7 +103,8 @@ pub(super) fn judge_again(
 /// The flow's action with a next hop of the snapshot in force.
 ///
 /// # Errors
-/// No route, or a neighbour without a hardware address.
+/// No route, a neighbour without a hardware address, or a way out that needs a translation which the flow
+/// does not have; the flow is gone then.
 #[inline]
 pub(super) fn current_hop(
     entry: Entry,
@@ -117,6 +119,10 @@ pub(super) fn current_hop(
     }
     let next_hop = resolve(action.destination_of(key), worker, snapshot)?;
     let egress = snapshot.next_hop(next_hop).egress;
+    if action.rewrite == Rewrite::Nothing && shows_inside(key, egress, snapshot) {
+        worker.table.kill(entry, Cause::Revoked);
+        return Err(DropReason::NatNoMapping);
+    }
     let action = Action { egress, next_hop, hop_generation: snapshot.hop_generation, ..action };
     worker.table.set_value(entry, action.to_value());
     Ok(action)
@@ -144,19 +150,28 @@ const fn far_end(original: &FlowKey) -> Destination {
 }
 
 /// What is sent to a pool address and belongs to no mapping goes nowhere: from outside it is unsolicited,
-/// from inside it would have to turn round.
-fn refuse_pool_address(
+/// from inside it would have to turn round. Nor can anyone outside call an address that an overlay hides:
+/// the answers would show it.
+fn refuse_unmapped(
     key: &FlowKey,
     ingress: InterfaceId,
     snapshot: &Snapshot,
 ) -> Result<(), DropReason> {
-    if !key.dst.v4().is_some_and(|addr| snapshot.is_pool(addr)) {
-        return Ok(());
+    let Some(dst) = key.dst.v4() else { return Ok(()) };
+    let hidden = || snapshot.mode == NetworkMode::Overlay && snapshot.is_inside(dst);
+    match snapshot.interface(ingress).side {
+        Side::Inside if snapshot.is_pool(dst) => Err(DropReason::NatHairpin),
+        Side::Outside if snapshot.is_pool(dst) || hidden() => Err(DropReason::NatNoMapping),
+        Side::Inside | Side::Outside => Ok(()),
     }
-    Err(match snapshot.interface(ingress).side {
-        Side::Inside => DropReason::NatHairpin,
-        Side::Outside => DropReason::NatNoMapping,
-    })
+}
+
+/// Whether a packet that is not translated would show an address that an overlay hides: its flow is older
+/// than the overlay, or than the route that leads outside.
+fn shows_inside(key: &FlowKey, egress: InterfaceId, snapshot: &Snapshot) -> bool {
+    snapshot.mode == NetworkMode::Overlay
+        && snapshot.interface(egress).side == Side::Outside
+        && key.src.v4().is_some_and(|src| snapshot.is_inside(src))
 }
 
 /// The rule that allows a flow.
@@ -214,9 +229,9 @@ fn translate(
     let mapping =
         worker.ports.allocate(key.src, &far_end(key), pool, &mut worker.rng).map_err(|error| {
             match error {
-                PortsError::Exhausted { .. } | PortsError::TooManyMappings => {
-                    DropReason::NatExhausted
-                }
+                PortsError::Exhausted { .. } => DropReason::NatExhausted,
+                // There is room for one of each flow.
+                PortsError::TooManyMappings => DropReason::FlowTableFull,
                 PortsError::NoAddress { .. } => DropReason::NatNoPool,
             }
         })?;

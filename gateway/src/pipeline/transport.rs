@@ -28,6 +28,22 @@ pub(super) enum Segment {
     Other,
 }
 
+impl Segment {
+    /// Whether it may leave something in its flow that no change of state tells of: what a second SYN or
+    /// INIT says is remembered, believed or not.
+    #[inline]
+    fn is_control(&self) -> bool {
+        match self {
+            Self::Tcp(segment) => segment.flags.0 & CONTROL != 0,
+            Self::Sctp(packet) => packet.chunks != track::sctp::Chunks::OTHER,
+            Self::Udp | Self::Echo(_) | Self::Other => false,
+        }
+    }
+}
+
+/// The flags of segments that do more than carry data.
+const CONTROL: u16 = TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+
 /// Reads the transport header of a packet whose IP header has been read.
 ///
 /// # Errors
@@ -120,13 +136,12 @@ pub(super) fn observe<F: Frame>(
         Segment::Other => Ok(track::generic::observe(ends, now)),
     }
     .map_err(reason)?;
-    match change {
-        StateChange::None => {}
-        // What moves a flow's state must be what its receiver will accept (hazard E082).
-        StateChange::Changed | StateChange::Restarted => {
-            verify_checksum(transit.frame.bytes(), &transit.packet)?;
-        }
-        StateChange::Reopen => return Ok(Observation::Reopen),
+    // What moves a flow's state must be what its receiver will accept (hazard E082).
+    if change != StateChange::None || segment.is_control() {
+        verify_checksum(transit.frame.bytes(), &transit.packet)?;
+    }
+    if change == StateChange::Reopen {
+        return Ok(Observation::Reopen);
     }
     own.packets += 1;
     own.bytes += u64::from(transit.packet.ip_len);

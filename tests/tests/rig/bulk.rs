@@ -10,12 +10,21 @@ const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn iperf3_and_ping_pass_and_every_packet_is_accounted_for() -> Result<()> {
+    passes_and_is_accounted_for("bulk::iperf3_and_ping_pass_and_every_packet_is_accounted_for", 1)
+}
+
+#[test]
+fn two_queues_a_device_do_too() -> Result<()> {
+    passes_and_is_accounted_for("bulk::two_queues_a_device_do_too", 2)
+}
+
+/// Pings, and moves bytes by TCP and UDP both ways, over devices with so many queues.
+fn passes_and_is_accounted_for(test: &str, queues: u16) -> Result<()> {
     let programs = ["ip", "iperf3", "ping"];
-    if kit::skip::skipped("bulk::iperf3_and_ping_pass_and_every_packet_is_accounted_for", &programs)
-    {
+    if kit::skip::skipped(test, &programs) {
         return Ok(());
     }
-    let world = World::build(&Plan::new(&["shop/web"]))?;
+    let world = World::build(&Plan { queues, ..Plan::new(&["shop/web"]) })?;
     // A rule without ports lets every protocol through, ICMP too.
     let rules = [("shop/web", "[{to: [{ipBlock: {cidr: 198.51.100.7/32}}]}]")];
     let policies = kit::policies(&world, &rules);
@@ -29,7 +38,7 @@ fn iperf3_and_ping_pass_and_every_packet_is_accounted_for() -> Result<()> {
     let denied = pod.output(&["ping", "-c", "2", "-i", "0.1", "-W", "1", "198.51.100.8"], SOON)?;
     assert!(denied.stdout.contains("100% packet loss"), "{}", denied.stdout);
 
-    let tcp = ["-n", "30M"];
+    let tcp = ["-n", "30M", "-P", "3"];
     let udp = ["-u", "-b", "40M", "-t", "2"];
     for (way, arguments) in
         [("tcp", &tcp[..]), ("tcp -R", &tcp[..]), ("udp", &udp[..]), ("udp -R", &udp[..])]

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arp;
 mod bulk;
 mod kernel;
 mod killed;

@@ -86,14 +86,22 @@ impl Call {
     /// The client sends data.
     #[track_caller]
     pub(crate) fn say(&mut self, world: &mut World, payload: &[u8]) {
-        self.from_client(world, self.client_says(flag::PSH | flag::ACK, payload), &self.to_server());
+        self.from_client(
+            world,
+            self.client_says(flag::PSH | flag::ACK, payload),
+            &self.to_server(),
+        );
         self.client_next = self.client_next.wrapping_add(len(payload));
     }
 
     /// The server sends data.
     #[track_caller]
     pub(crate) fn answer(&mut self, world: &mut World, payload: &[u8]) {
-        self.from_server(world, self.server_says(flag::PSH | flag::ACK, payload), &self.to_client());
+        self.from_server(
+            world,
+            self.server_says(flag::PSH | flag::ACK, payload),
+            &self.to_client(),
+        );
         self.server_next = self.server_next.wrapping_add(len(payload));
     }
 

@@ -8,7 +8,6 @@ pub(crate) mod world;
 
 pub(crate) use call::Call;
 pub(crate) use frame::{End, Via, end};
-pub(crate) use sent::Sent;
 pub(crate) use world::{Outcome, Setup, World};
 
 /// What one more translated flow adds to the counters.

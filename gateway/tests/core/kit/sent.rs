@@ -27,8 +27,8 @@ impl Sent {
             .unwrap_or_else(|error| panic!("the gateway sent {error}: {:02x?}", self.bytes))
     }
 
-    /// Checks all that holds for every frame that leaves, and returns the rest for comparison.
-    pub(crate) fn checked(self) -> Self {
+    /// Checks all that holds for every frame that leaves.
+    pub(crate) fn check(&self) {
         let packet = self.sliced();
         let Some(LinkSlice::Ethernet2(link)) = &packet.link else { panic!("no Ethernet frame") };
         assert_eq!(link.source(), self.via.gateway(), "{self:?}");
@@ -37,7 +37,6 @@ impl Sent {
         let total = usize::from(ip.header().total_len());
         assert_eq!(total + 14, self.bytes.len(), "nothing leaves behind the packet: {self:?}");
         assert!(self.sums().ip, "a wrong IP checksum left: {self:?}");
-        self
     }
 
     /// Which checksums are right.

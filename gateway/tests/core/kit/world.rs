@@ -209,9 +209,10 @@ impl World {
             via: Via::ALL[egress.index()],
             bytes: bytes.to_vec(),
         });
+        sent.iter().for_each(Sent::check);
         let host = self.io.take_host(|_, bytes| assert_eq!(bytes, frame, "the host's own"));
         match (sent, host, dropped) {
-            (Some(sent), None, None) => Outcome::Sent(sent.checked()),
+            (Some(sent), None, None) => Outcome::Sent(sent),
             (None, Some(()), None) => Outcome::Host,
             (None, None, Some(reason)) => Outcome::Dropped(reason),
             places => panic!("not exactly one place: {places:?}"),

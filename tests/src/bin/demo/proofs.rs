@@ -241,3 +241,6 @@ fn a_change_takes_effect(evidence: &Evidence) -> Proof {
         numbers,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ pub(crate) enum Key {
 #[derive(Debug)]
 pub(crate) enum Screen {
     Terminal,
-    Plain { last: Option<Instant> },
+    Plain { last: Instant },
 }
 
 impl Screen {
@@ -41,7 +41,7 @@ impl Screen {
     pub(crate) fn open(plain: bool) -> io::Result<Self> {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         if plain || dumb || !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return Ok(Self::Plain { last: None });
+            return Ok(Self::Plain { last: Instant::now() });
         }
         // A panic must not leave the user's terminal raw; the message comes after.
         let previous = std::panic::take_hook();
@@ -71,7 +71,15 @@ impl Screen {
         }
     }
 
-    /// Shows a frame; a plain screen only when one is due.
+    /// Whether a frame is wanted now.
+    pub(crate) fn is_due(&self) -> bool {
+        match self {
+            Self::Terminal => true,
+            Self::Plain { last } => last.elapsed() >= PLAIN,
+        }
+    }
+
+    /// Shows a frame.
     pub(crate) fn show(&mut self, lines: &[Line]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match self {
@@ -87,10 +95,7 @@ impl Screen {
                 queue!(out, Clear(ClearType::FromCursorDown))?;
             }
             Self::Plain { last } => {
-                if last.is_some_and(|last| last.elapsed() < PLAIN) {
-                    return Ok(());
-                }
-                *last = Some(Instant::now());
+                *last = Instant::now();
                 for line in lines {
                     writeln!(out, "{}", render(line, COLUMNS, false).trim_end())?;
                 }

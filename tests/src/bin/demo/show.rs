@@ -11,10 +11,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::acts::Acts;
+use crate::cast::PODS;
 use crate::picture::{Row, Scene, draw};
 use crate::proofs::{self, Evidence};
 use crate::screen::{Key, Screen, colours};
 use crate::stage::Stage;
+use crate::text::{Tint, line};
 use crate::traffic::Traffic;
 use crate::{Arguments, End, report};
 
@@ -38,6 +40,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<End> {
         before: None,
         kernel: kernel(),
     };
+    let opening = format!(
+        "{} pods, the gateway (process {}), {} TLS servers: all in namespaces of their own",
+        PODS.len(),
+        show.stage.gateway.id(),
+        show.stage.tls.len()
+    );
+    report::print(&[line(Tint::Plain, opening)], false).context(|| "print".to_owned())?;
     let screen = Screen::open(arguments.plain).context(|| "open the terminal".to_owned())?;
     if show.play(screen, &signals)? == Some(Key::Interrupt) {
         return Ok(End::Interrupted);
@@ -100,8 +109,10 @@ impl Show {
                 let (stdout, stderr) = self.stage.gateway.output();
                 return Err(Error::answer("the gateway ended", format!("{stdout}{stderr}")));
             }
-            let scene = self.scene(start.elapsed(), screen.has_keys())?;
-            screen.show(&draw(&scene)).context(|| "write to the terminal".to_owned())?;
+            if screen.is_due() {
+                let scene = self.scene(start.elapsed(), screen.has_keys())?;
+                screen.show(&draw(&scene)).context(|| "write to the terminal".to_owned())?;
+            }
         }
         Ok(None)
     }

@@ -1,0 +1,1 @@
+//! Frames nobody should send.

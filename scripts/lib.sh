@@ -33,7 +33,8 @@ cargo_as_caller() {
     caller=${SUDO_USER:-root}
     if [ "$(id -u)" -eq 0 ] && [ "$caller" != root ]; then
         home=$(getent passwd "$caller" | cut -d: -f6)
-        sudo -u "$caller" env "HOME=$home" "PATH=$home/.cargo/bin:$PATH" cargo "$@"
+        sudo -u "$caller" env "HOME=$home" "PATH=$home/.cargo/bin:$PATH" \
+            ${CARGO_TARGET_DIR:+"CARGO_TARGET_DIR=$CARGO_TARGET_DIR"} cargo "$@"
         return
     fi
     command -v cargo >/dev/null || PATH="${HOME-}/.cargo/bin:$PATH"

@@ -74,7 +74,7 @@ use self::stats::AllCounters;
 use crate::key::WorkerId;
 use crate::quiescence::Quiescence;
 use crate::record::Record;
-use crate::sync::{AtomicU64, Lines, NoMemory, Ordering, at};
+use crate::sync::{AtomicU64, Line, Lines, NoMemory, Ordering, at};
 use crossbeam::utils::CachePadded;
 
 /// What a table is made from.
@@ -265,6 +265,12 @@ impl FlowTable {
     fn record(&self, number: u32) -> Record<'_> {
         let line = at(number) * 2;
         Record { a: self.records.line(line), b: self.records.line(line + 1) }
+    }
+
+    /// The first line of a record: its key and sequence.
+    #[inline]
+    fn record_key(&self, number: u32) -> &Line {
+        self.records.line(at(number) * 2)
     }
 
     fn cold(&self, flow: FlowId) -> Cold<'_> {

@@ -100,8 +100,9 @@ pub struct Topology {
     pub interfaces: Vec<Interface>,
     /// The machine's own addresses, and the broadcast addresses of its networks.
     pub host_addresses: Vec<u32>,
-    /// Routes; the connected ones included.
-    pub routes: Vec<(Ipv4Net, Route)>,
+    /// Routes, the connected ones included; of two to one prefix the later counts. `None`: packets there do
+    /// not leave by an interface of the gateway.
+    pub routes: Vec<(Ipv4Net, Option<Route>)>,
     /// Neighbours.
     pub neighbors: Vec<(InterfaceId, u32, Mac)>,
 }
@@ -122,7 +123,7 @@ pub struct Snapshot {
     pool_addresses: Vec<u32>,
     interfaces: Vec<Interface>,
     host_addresses: Vec<u32>,
-    routes: PrefixMap<Ipv4Net, Route>,
+    routes: PrefixMap<Ipv4Net, Option<Route>>,
     neighbors: HashMap<(InterfaceId, u32), NextHopId>,
     next_hops: Vec<NextHop>,
 }
@@ -231,7 +232,7 @@ impl Snapshot {
     pub fn route(&self, addr: Addr) -> Result<Route, DropReason> {
         let bits = addr.v4().ok_or(DropReason::RouteNone)?;
         let host = Ipv4Net::from(Ipv4Addr::from_bits(bits));
-        self.routes.get_lpm(&host).map(|(_, route)| *route).ok_or(DropReason::RouteNone)
+        self.routes.get_lpm(&host).and_then(|(_, route)| *route).ok_or(DropReason::RouteNone)
     }
 
     /// The neighbour that packets to `addr` go to.

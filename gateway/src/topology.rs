@@ -8,6 +8,7 @@ use crate::snapshot::{Interface, LocalChecksums, Route, Topology};
 use crate::wire::ether::Mac;
 use flowtable::key::Addr;
 use ipnet::{IpNet, Ipv4Net};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -110,11 +111,15 @@ pub fn from_kernel(config: &Config, view: &KernelView) -> Result<Topology, Topol
             None => add_host_address(&mut topology, address.address),
         }
     }
-    for route in &view.routes {
-        if route.kind == kernel::RouteKind::Refused {
-            continue;
-        }
-        add_route(&mut topology, route.destination, route.via, ids.get(&route.link).copied());
+    // Of several routes to one prefix the kernel takes the one with the lowest metric: here the last one.
+    let mut routes: Vec<_> = view.routes.iter().collect();
+    routes.sort_by_key(|route| Reverse(route.metric));
+    for route in routes {
+        let egress = match route.kind {
+            kernel::RouteKind::Unicast => ids.get(&route.link).copied(),
+            kernel::RouteKind::Refused => None,
+        };
+        add_route(&mut topology, route.destination, route.via, egress);
     }
     for neighbor in view.neighbors.iter().filter(|neighbor| neighbor.usable) {
         add_neighbor(
@@ -182,7 +187,7 @@ fn ipv4_networks(interface: &config::Interface) -> Vec<Ipv4Net> {
 fn add_address(topology: &mut Topology, id: InterfaceId, address: IpNet) {
     add_host_address(topology, address);
     if let IpNet::V4(network) = address {
-        topology.routes.push((network.trunc(), Route { egress: id, via: None }));
+        topology.routes.push((network.trunc(), Some(Route { egress: id, via: None })));
     }
 }
 
@@ -196,14 +201,15 @@ fn add_host_address(topology: &mut Topology, address: IpNet) {
     topology.host_addresses.push(Ipv4Addr::BROADCAST.to_bits());
 }
 
+/// A route that leaves by another device is one all the same: it must not fall through to a wider one.
 fn add_route(topology: &mut Topology, to: IpNet, via: Option<IpAddr>, egress: Option<InterfaceId>) {
-    let (IpNet::V4(to), Some(egress)) = (to, egress) else { return };
+    let IpNet::V4(to) = to else { return };
     let via = match via {
         None => None,
         Some(IpAddr::V4(via)) => Some(via.to_bits()),
         Some(IpAddr::V6(_)) => return,
     };
-    topology.routes.push((to.trunc(), Route { egress, via }));
+    topology.routes.push((to.trunc(), egress.map(|egress| Route { egress, via })));
 }
 
 fn add_neighbor(topology: &mut Topology, addr: IpAddr, mac: Mac, egress: Option<InterfaceId>) {

@@ -62,7 +62,7 @@ impl Error {
     /// An [`Error::Answer`].
     #[must_use]
     pub fn answer(what: impl Into<String>, answer: impl ToString) -> Self {
-        Self::Answer { what: what.into(), answer: answer.to_string() }
+        Self::Answer { what: what.into(), answer: answer.to_string().trim().to_owned() }
     }
 }
 

@@ -73,7 +73,7 @@ impl FlowTable {
     #[inline]
     pub(crate) fn entry_of(&self, slot: &AtomicU64, word: u64, key: &[u64; 5]) -> Option<Entry> {
         let record = record_of(word);
-        let line = self.record(record).a;
+        let line = self.record_key(record);
         let sequence = sequence_of(line, key)?;
         // ORDERING: acquire pairs with the release store in `publish`; a word of a later use brings
         // that use's sequence, which the next line then finds different.

@@ -1,7 +1,7 @@
 //! From a flow key to its tag and its two buckets.
 //!
-//! The hash is keyed: who does not know the seed cannot choose keys that share buckets (RFC 6274
-//! section 3.1.2 is about fragments, the attack is the same). Nothing else of the table hashes.
+//! The hash is keyed: who does not know the seed cannot choose keys that share buckets (Crosby and Wallach,
+//! "Denial of Service via Algorithmic Complexity Attacks"). Nothing else of the table hashes.
 
 use std::hash::{BuildHasher, Hasher};
 

@@ -54,11 +54,11 @@ counters! {
     retried,
     /// Of the reclaimed, those whose deadline had passed.
     expired,
-    /// Visits of the timer, and how many of them found the flow still in use.
+    /// Flows the timer looked at.
     visited,
-    /// Flows the timer looked at and armed again.
+    /// Of the visited, those that were not over and were armed again.
     rearmed,
-    /// Looks at a flow that its writer was changing; it was armed again for soon.
+    /// Of the rearmed, those whose writer was caught in the middle, so that they could not be judged.
     busy,
 }
 

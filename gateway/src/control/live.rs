@@ -446,7 +446,7 @@ impl Gateway {
             return;
         }
         for (_, route) in &self.topology.routes {
-            if let Some(via) = route.via {
+            if let Some(via) = route.and_then(|route| route.via) {
                 self.ask_for(Addr::from_v4(via), view);
             }
         }

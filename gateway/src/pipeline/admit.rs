@@ -18,19 +18,19 @@ use rules::{Ends, Layer, RuleRef, Tuple, Verdict};
 /// The mapping word of a flow that borrowed no port.
 const NO_MAPPING: u64 = 0;
 
-/// Judges a packet of no flow and makes it the first of one.
+/// Judges a packet of no flow, makes it the first of one, and says what is done to it.
 ///
 /// # Errors
-/// The first reason not to: validity, policy, route, translation, room.
+/// The first reason not to: validity, policy, route, size, translation, room.
 pub(super) fn admit<F: Frame>(
     transit: &Transit<F>,
     segment: &Segment,
     worker: &mut Worker,
     snapshot: &Snapshot,
     now: Tick,
-) -> Result<Entry, DropReason> {
+) -> Result<Action, DropReason> {
     let key = transit.packet.key;
-    refuse_unmapped(&key, transit.ingress, snapshot)?;
+    refuse_destination(&key, transit.ingress, snapshot)?;
     transport::verify_checksum(transit.frame.bytes(), &transit.packet)?;
     let mut opened = transport::open(segment, now)?;
     opened.packets = 1;
@@ -45,11 +45,11 @@ pub(super) fn admit<F: Frame>(
     } else {
         (key, None)
     };
+    let action = Action::compile(&key, &translated, (egress, hop), snapshot.hop_generation);
     let new = NewFlow {
         original: key,
         reply: translated.reversed(),
-        original_value: Action::compile(&key, &translated, (egress, hop), snapshot.hop_generation)
-            .to_value(),
+        original_value: action.to_value(),
         reply_value: reply_action(&key, &translated, transit.ingress, snapshot).to_value(),
         generation: snapshot.generation,
         rule: rule_word(rule),
@@ -63,14 +63,14 @@ pub(super) fn admit<F: Frame>(
     if let (Err(_), Some(mapping)) = (&inserted, mapping) {
         worker.ports.release(&mapping, &far_end(&key));
     }
-    let entry = inserted.map_err(|error| match error {
+    inserted.map_err(|error| match error {
         InsertError::Full => DropReason::FlowTableFull,
         // The answers' key is taken only where no port could tell two flows apart.
         InsertError::ReplyTaken => DropReason::NatExhausted,
         InsertError::OriginalTaken | InsertError::Contended => DropReason::FlowContended,
     })?;
     worker.ledger.flows_admitted += 1;
-    Ok(entry)
+    Ok(action)
 }
 
 /// Judges a flow under the policy in force, as the packet that opened it would be.
@@ -119,7 +119,7 @@ pub(super) fn current_hop(
     }
     let next_hop = resolve(action.destination_of(key), worker, snapshot)?;
     let egress = snapshot.next_hop(next_hop).egress;
-    if action.rewrite == Rewrite::Nothing && shows_inside(key, egress, snapshot) {
+    if action.rewrite == Rewrite::Nothing && shows_inside(entry, egress, snapshot) {
         worker.table.kill(entry, Cause::Revoked);
         return Err(DropReason::NatNoMapping);
     }
@@ -149,29 +149,32 @@ const fn far_end(original: &FlowKey) -> Destination {
     Destination { proto: original.proto, remote: original.dst, remote_port: original.dport }
 }
 
-/// What is sent to a pool address and belongs to no mapping goes nowhere: from outside it is unsolicited,
-/// from inside it would have to turn round. Nor can anyone outside call an address that an overlay hides:
-/// the answers would show it.
-fn refuse_unmapped(
+/// Destinations that no new flow from this side may have. What is sent to a pool address and belongs to no
+/// mapping goes nowhere: from outside it is unsolicited, from inside it would have to turn round. And what
+/// comes from outside must be for somebody behind the gateway: it is nobody's relay, and nobody can call an
+/// address that an overlay hides, since the answers would show it.
+fn refuse_destination(
     key: &FlowKey,
     ingress: InterfaceId,
     snapshot: &Snapshot,
 ) -> Result<(), DropReason> {
-    let Some(dst) = key.dst.v4() else { return Ok(()) };
-    let hidden = || snapshot.mode == NetworkMode::Overlay && snapshot.is_inside(dst);
+    let Some(destination) = key.dst.v4() else { return Ok(()) };
+    let (pool, inside) = (snapshot.is_pool(destination), snapshot.is_inside(destination));
+    let hidden = inside && snapshot.mode == NetworkMode::Overlay;
     match snapshot.interface(ingress).side {
-        Side::Inside if snapshot.is_pool(dst) => Err(DropReason::NatHairpin),
-        Side::Outside if snapshot.is_pool(dst) || hidden() => Err(DropReason::NatNoMapping),
+        Side::Inside if pool => Err(DropReason::NatHairpin),
+        Side::Outside if pool || hidden => Err(DropReason::NatNoMapping),
+        Side::Outside if !inside => Err(DropReason::RouteTransit),
         Side::Inside | Side::Outside => Ok(()),
     }
 }
 
-/// Whether a packet that is not translated would show an address that an overlay hides: its flow is older
-/// than the overlay, or than the route that leads outside.
-fn shows_inside(key: &FlowKey, egress: InterfaceId, snapshot: &Snapshot) -> bool {
+/// Whether a packet that is not translated would show an address that an overlay hides: its flow began
+/// inside and is older than the overlay, or than the route that leads outside.
+fn shows_inside(entry: Entry, egress: InterfaceId, snapshot: &Snapshot) -> bool {
     snapshot.mode == NetworkMode::Overlay
         && snapshot.interface(egress).side == Side::Outside
-        && key.src.v4().is_some_and(|src| snapshot.is_inside(src))
+        && entry.side() == flowtable::table::Side::Original
 }
 
 /// The rule that allows a flow.

@@ -81,6 +81,7 @@ drop_reasons! {
     PolicyNetworkPolicy "policy.networkpolicy" "a NetworkPolicy denies the flow"
     PolicyUnmatched "policy.unmatched" "no policy speaks, and `unmatched` is deny"
     RouteNone "route.none" "no route leads to the destination"
+    RouteTransit "route.transit" "a packet from outside is for nobody behind the gateway"
     NeighborUnresolved "neigh.unresolved" "the next hop's hardware address is not known"
     MtuDf "mtu.df" "the packet is larger than the egress MTU and may not be fragmented"
     MtuExceeded "mtu.exceeded" "the packet is larger than the egress MTU, and this version does not fragment"

@@ -128,19 +128,22 @@ fn decide<F: Frame>(
     worker.ledger.checksums_completed +=
         transport::complete_checksum(transit.frame.bytes_mut(), &transit.packet, checksums);
 
-    let entry = match find(transit, worker, snapshot, now)? {
-        Some(entry) => match transport::observe(entry, &segment, transit, worker, now)? {
-            Observation::Forward => entry,
-            Observation::Reopen => {
-                worker.table.kill(entry, Cause::Closed);
-                admit::admit(transit, &segment, worker, snapshot, now)?
+    let action = match find(transit, worker, snapshot, now)? {
+        Some(entry) => {
+            // What cannot leave must not move the flow's state, so the way out comes first.
+            let action = admit::current_hop(entry, &transit.packet.key, worker, snapshot)?;
+            rewrite::check_size(&transit.packet, snapshot.next_hop(action.next_hop))?;
+            match transport::observe(entry, &segment, transit, worker, now)? {
+                Observation::Forward => action,
+                Observation::Reopen => {
+                    worker.table.kill(entry, Cause::Closed);
+                    admit::admit(transit, &segment, worker, snapshot, now)?
+                }
             }
-        },
+        }
         None => admit::admit(transit, &segment, worker, snapshot, now)?,
     };
-    let action = admit::current_hop(entry, &transit.packet.key, worker, snapshot)?;
     let hop = snapshot.next_hop(action.next_hop);
-    rewrite::check_size(&transit.packet, hop)?;
     rewrite::apply(&mut transit.frame, &transit.packet, &action, hop);
     Ok(action.egress)
 }

@@ -89,13 +89,19 @@ impl Rig {
     /// None, with a line that says why, where the test cannot run.
     pub(super) fn with_queues(queues: u16) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
-            println!("skipped: needs root for network namespaces and AF_XDP");
+            drop(std::io::Write::write_all(
+                &mut std::io::stdout(),
+                b"\nskipped: af_xdp: needs root for network namespaces and AF_XDP\n",
+            ));
             return None;
         }
         if Command::new("ip").arg("-V").output().is_err()
             || Command::new("ethtool").arg("--version").output().is_err()
         {
-            println!("skipped: needs ip (iproute2) and ethtool");
+            drop(std::io::Write::write_all(
+                &mut std::io::stdout(),
+                b"\nskipped: af_xdp: needs ip (iproute2) and ethtool\n",
+            ));
             return None;
         }
         let rig =

@@ -1,7 +1,7 @@
 //! Translation against those who would use it: whoever is not the far end of a flow gets nothing through.
 
 use crate::kit::frame::{Segment, flag, initiate, ping, sctp, syn, tcp, udp};
-use crate::kit::{End, NEW, Outcome, Setup, Via, World, end};
+use crate::kit::{End, NEW, Setup, Via, World, end};
 use std::collections::{HashMap, HashSet};
 
 fn pod() -> End {
@@ -151,8 +151,9 @@ fn another_seed_gives_other_ports_and_the_same_seed_the_same() {
 fn an_overlay_cannot_be_called_by_its_inside_addresses() {
     let mut world = Setup::default().world();
     let direct = udp(Via::Out0, far(), pod(), b"?");
-    let outcome = world.pass(Via::Out0, &direct);
-    assert!(matches!(outcome, Outcome::Dropped(_)), "{outcome:?}");
+    world.refuse(Via::Out0, &direct, "nat.no_mapping");
+    let mut world = Setup::default().flat().world();
+    world.forward(Via::Out0, &direct, "tx.in0 flows_admitted flows");
 }
 
 #[test]
@@ -162,7 +163,17 @@ fn a_flow_from_before_the_overlay_does_not_leak_its_inside_address() {
     let sent = world.forward(Via::In0, &question, "tx.out0 flows_admitted flows");
     assert_eq!(sent.src(), pod());
     world.reload(|_| Setup::default());
-    if let Outcome::Sent(sent) = world.pass(Via::In0, &question) {
-        assert_ne!(sent.src().addr, pod().addr, "an inside address left an overlay");
-    }
+    world.step(Via::In0, &question, "nat.no_mapping flows_ended -flows");
+    let sent = world.forward(Via::In0, &question, &format!("tx.out0 {NEW}"));
+    assert_eq!(sent.src().addr, end("203.0.113.1", 0).addr);
+}
+
+#[test]
+fn a_flow_between_inside_networks_does_not_leak_when_its_route_turns_outside() {
+    let mut world = Setup::default().world();
+    let question = udp(Via::In0, pod(), end("10.2.0.5", 53), b"?");
+    world.forward(Via::In0, &question, "tx.in1 flows_admitted flows");
+    let turned = "{to: 10.2.0.5/32, via: 203.0.113.254, device: out0}\n    - {to: 192.0.2.0/24";
+    world.reroute(|setup| setup.with("{to: 192.0.2.0/24", turned));
+    world.step(Via::In0, &question, "nat.no_mapping flows_ended -flows");
 }

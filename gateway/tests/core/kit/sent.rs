@@ -1,7 +1,7 @@
 //! A frame that left the gateway, read and verified by etherparse and the slow checksums.
 
-use super::frame::{End, L4, Via, slow_crc32c};
-use etherparse::{Icmpv4Type, LinkSlice, NetSlice, SlicedPacket, TransportSlice};
+use super::frame::{End, L3, L4, Via, slow_crc32c};
+use etherparse::{Ethernet2HeaderSlice, Icmpv4Slice, Ipv4HeaderSlice, TcpSlice, UdpSlice};
 use std::net::Ipv4Addr;
 
 /// A frame that left.
@@ -11,75 +11,72 @@ pub(crate) struct Sent {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What the checksums of a frame are.
+/// Which checksums of a frame are right.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Sums {
     pub(crate) ip: bool,
     pub(crate) transport: bool,
 }
 
-/// All checksums are right.
+/// All are.
 pub(crate) const RIGHT: Sums = Sums { ip: true, transport: true };
 
 impl Sent {
-    fn sliced(&self) -> SlicedPacket<'_> {
-        SlicedPacket::from_ethernet(&self.bytes)
+    fn ip(&self) -> Ipv4HeaderSlice<'_> {
+        Ipv4HeaderSlice::from_slice(&self.bytes[L3..])
             .unwrap_or_else(|error| panic!("the gateway sent {error}: {:02x?}", self.bytes))
     }
 
     /// Checks all that holds for every frame that leaves.
     pub(crate) fn check(&self) {
-        let packet = self.sliced();
-        let Some(LinkSlice::Ethernet2(link)) = &packet.link else { panic!("no Ethernet frame") };
-        assert_eq!(link.source(), self.via.gateway(), "{self:?}");
-        assert_eq!(link.destination()[0] & 1, 0, "a station's address: {self:?}");
-        let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("no IPv4 packet") };
-        let total = usize::from(ip.header().total_len());
-        assert_eq!(total + 14, self.bytes.len(), "nothing leaves behind the packet: {self:?}");
-        assert!(self.sums().ip, "a wrong IP checksum left: {self:?}");
+        let link = Ethernet2HeaderSlice::from_slice(&self.bytes).expect("an Ethernet header");
+        assert_eq!(link.source(), self.via.gateway(), "{self:02x?}");
+        assert_eq!(link.destination()[0] & 1, 0, "a station's address: {self:02x?}");
+        assert_eq!(link.ether_type().0, 0x0800);
+        let ip = self.ip();
+        assert_eq!(ip.slice().len(), 20, "no options");
+        let total = usize::from(ip.total_len());
+        assert_eq!(total + L3, self.bytes.len(), "nothing leaves behind the packet: {self:02x?}");
+        assert!(!ip.is_fragmenting_payload() && ip.ttl() > 0, "{self:02x?}");
+        assert!(self.sums().ip, "a wrong IP checksum left: {self:02x?}");
     }
 
     /// Which checksums are right.
     pub(crate) fn sums(&self) -> Sums {
-        let packet = self.sliced();
-        let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("no IPv4 packet") };
-        let header = ip.header().to_header();
+        let header = self.ip().to_header();
         let (src, dst) = (header.source, header.destination);
-        let transport = match &packet.transport {
-            Some(TransportSlice::Tcp(tcp)) => {
+        let transport = match header.protocol.0 {
+            6 => {
+                let tcp = TcpSlice::from_slice(self.segment()).expect("a TCP segment");
                 tcp.calc_checksum_ipv4(src, dst).expect("a length") == tcp.checksum()
             }
-            Some(TransportSlice::Udp(udp)) => {
+            17 => {
+                let udp = UdpSlice::from_slice(self.segment()).expect("a UDP datagram");
                 let sum = udp.to_header().calc_checksum_ipv4_raw(src, dst, udp.payload());
                 udp.checksum() == 0 || sum.expect("a length") == udp.checksum()
             }
-            Some(TransportSlice::Icmpv4(icmp)) => {
+            1 => {
+                let icmp = Icmpv4Slice::from_slice(self.segment()).expect("an ICMP message");
                 icmp.icmp_type().calc_checksum(icmp.payload()) == icmp.checksum()
             }
-            _ if header.protocol.0 == 132 => {
-                slow_crc32c(&self.bytes[L4..]).to_le_bytes() == self.bytes[L4 + 8..L4 + 12]
-            }
+            132 => slow_crc32c(self.segment()).to_le_bytes() == self.segment()[8..12],
             _ => true,
         };
         Sums { ip: header.calc_header_checksum() == header.header_checksum, transport }
     }
 
     fn ends(&self) -> (End, End) {
-        let packet = self.sliced();
-        let Some(NetSlice::Ipv4(ip)) = &packet.net else { panic!("no IPv4 packet") };
+        let ip = self.ip();
         let word = |at: usize| u16::from_be_bytes([self.bytes[L4 + at], self.bytes[L4 + at + 1]]);
-        let (sport, dport) = match &packet.transport {
-            Some(TransportSlice::Icmpv4(icmp)) => match icmp.icmp_type() {
-                Icmpv4Type::EchoRequest(echo) => (echo.id, 0),
-                Icmpv4Type::EchoReply(echo) => (0, echo.id),
-                other => panic!("the gateway sent {other:?}"),
-            },
-            Some(_) => (word(0), word(2)),
-            None if ip.header().protocol().0 == 132 => (word(0), word(2)),
-            None => (0, 0),
+        let (sport, dport) = match (ip.protocol().0, self.segment().first()) {
+            (1, Some(8)) => (word(4), 0),
+            (1, Some(0)) => (0, word(4)),
+            (1, other) => panic!("the gateway sent ICMP {other:?}"),
+            (6 | 17 | 132, _) => (word(0), word(2)),
+            _ => (0, 0),
         };
-        let end = |addr: [u8; 4], port| End { addr: Ipv4Addr::from(addr), port };
-        (end(ip.header().source(), sport), end(ip.header().destination(), dport))
+        let end = |addr: Ipv4Addr, port| End { addr, port };
+        (end(ip.source_addr(), sport), end(ip.destination_addr(), dport))
     }
 
     /// The sender.
@@ -104,6 +101,6 @@ impl Sent {
 
     /// Hops left.
     pub(crate) fn ttl(&self) -> u8 {
-        self.bytes[14 + 8]
+        self.bytes[L3 + 8]
     }
 }

@@ -10,7 +10,7 @@ use gateway::io::memory::{MemoryFrame, MemoryIo};
 use gateway::pipeline::drop_reason::DropReason;
 use gateway::pipeline::{self, Batch, Worker};
 use gateway::setup::Plan;
-use gateway::snapshot::{HopGeneration, Snapshot};
+use gateway::snapshot::{HopGeneration, NetworkMode, Snapshot};
 use gateway::topology;
 use rules::Source;
 use std::path::Path;
@@ -150,11 +150,6 @@ impl World {
         }
     }
 
-    /// The present.
-    pub(crate) fn now(&self) -> Tick {
-        self.now
-    }
-
     /// Lets time pass with no one looking.
     pub(crate) fn sleep(&mut self, millis: u64) {
         self.now.0 += millis;
@@ -168,10 +163,11 @@ impl World {
         }
     }
 
-    /// A new policy generation; routes and neighbours as they were.
+    /// A new configuration: as the control plane does, with new generations of policy and next hops.
     pub(crate) fn reload(&mut self, change: impl FnOnce(Setup) -> Setup) {
         self.setup = change(self.setup.clone());
         self.generation += 1;
+        self.hops += 1;
         self.snapshot = self.setup.snapshot(&self.setup.plan(), self.generation, self.hops);
     }
 
@@ -209,7 +205,7 @@ impl World {
             via: Via::ALL[egress.index()],
             bytes: bytes.to_vec(),
         });
-        sent.iter().for_each(Sent::check);
+        sent.iter().for_each(|sent| self.check_sent(sent));
         let host = self.io.take_host(|_, bytes| assert_eq!(bytes, frame, "the host's own"));
         match (sent, host, dropped) {
             (Some(sent), None, None) => Outcome::Sent(sent),
@@ -217,6 +213,39 @@ impl World {
             (None, None, Some(reason)) => Outcome::Dropped(reason),
             places => panic!("not exactly one place: {places:?}"),
         }
+    }
+
+    /// What holds for every frame that leaves.
+    fn check_sent(&self, sent: &Sent) {
+        sent.check();
+        let addr = sent.src().addr.to_bits();
+        let hidden = self.snapshot.mode == NetworkMode::Overlay && self.snapshot.is_inside(addr);
+        assert!(
+            sent.via != Via::Out0 || !hidden,
+            "an inside address left the overlay: {sent:02x?}"
+        );
+    }
+
+    /// Sends many frames through as full batches; each goes to exactly one place. Returns how many left.
+    pub(crate) fn blast(&mut self, frames: &[(Via, Vec<u8>)]) -> usize {
+        for (via, frame) in frames {
+            assert!(self.io.inject(InterfaceId(*via as u16), frame), "no more than fit");
+        }
+        let Self { io, batch, worker, snapshot, now, .. } = self;
+        while pipeline::run(io, batch, worker, snapshot, *now) > 0 {
+            assert_eq!(worker.ledger.difference(), 0, "{:?}", worker.ledger);
+            assert_eq!(io.outstanding(), 0, "a frame is nowhere");
+        }
+        let mut left = 0;
+        while let Some(sent) = self.io.take_sent(|egress, bytes| Sent {
+            via: Via::ALL[egress.index()],
+            bytes: bytes.to_vec(),
+        }) {
+            self.check_sent(&sent);
+            left += 1;
+        }
+        while self.io.take_host(|_, _| ()).is_some() {}
+        left
     }
 
     /// Lets what ended be freed, as the next batches would.

@@ -119,6 +119,22 @@ fn an_association_leaves_as_the_pool_with_its_crc_right() {
 }
 
 #[test]
+fn an_init_with_a_wrong_checksum_is_not_remembered() {
+    let mut world = Setup::default().world();
+    let (host, far) = (end("10.1.0.5", 3868), end("198.51.100.7", 3868));
+    let to = |tag, chunk: (u8, u8, &[u8])| sctp(Via::In0, host, far, tag, chunk);
+    let seen =
+        world.forward(Via::In0, &to(0, (1, 0, &initiate(11))), &format!("{OUT} {NEW}")).src();
+    let from = |tag, chunk: (u8, u8, &[u8])| sctp(Via::Out0, far, seen, tag, chunk);
+    world.forward(Via::Out0, &from(11, (2, 0, &initiate(22))), "tx.in0");
+    // Another INIT says that another tag may take over; one that nobody will believe says nothing.
+    world.forward(Via::In0, &to(0, (1, 0, &initiate(33))), OUT);
+    world.refuse(Via::In0, &with(&to(0, (1, 0, &initiate(44))), L4 + 8, &[0; 4]), "sctp.csum");
+    world.forward(Via::Out0, &from(33, (2, 0, &initiate(55))), "tx.in0");
+    world.refuse(Via::Out0, &from(44, (2, 0, &initiate(55))), "sctp.vtag");
+}
+
+#[test]
 fn another_protocol_leaves_as_the_pool_address_one_pod_at_a_time() {
     let mut world = Setup::default().world();
     let (first, second) = (end("10.1.0.5", 0), end("10.1.0.6", 0));

@@ -158,6 +158,27 @@ fn a_syn_seen_twice_is_one_flow() {
     assert_eq!(one, two);
 }
 
+/// Hazard E088.
+#[test]
+fn a_reset_counts_only_where_its_receiver_obeys_it() {
+    let (mut world, mut call) = opened();
+    call.answer(&mut world, b"some bytes");
+    let reset = call.server_says(flag::RST | flag::ACK, b"");
+    let far = Segment { seq: reset.seq.wrapping_add(100_000), ..reset };
+    world.refuse(Via::Out0, &call.server_frame(far), "tcp.rst_oow");
+    let old = Segment { seq: reset.seq.wrapping_sub(5_000), ..reset };
+    world.refuse(Via::Out0, &call.server_frame(old), "tcp.rst_oow");
+    // In the window but not the next number: the client will challenge it, so the flow lives on.
+    let inexact = Segment { seq: reset.seq.wrapping_add(100), ..reset };
+    call.from_server(&mut world, inexact, "tx.in0");
+    world.idle_step(300, "");
+    call.say(&mut world, b"as I was saying");
+    call.from_server(&mut world, reset, "tx.in0");
+    world.sleep(241_000);
+    let late = call.client_frame(call.client_says(flag::ACK, b"late"));
+    world.step(Via::In0, &late, "tcp.no_flow flows_ended -flows -ports");
+}
+
 #[test]
 fn data_far_outside_the_window_is_dropped_and_forgotten() {
     let (mut world, mut call) = opened();

@@ -16,7 +16,10 @@ const OUTSIDE: [u8; 4] = [198, 18, 0, 9];
 
 fn load(side: Side) -> Option<Steer> {
     if !nix::unistd::geteuid().is_root() {
-        println!("skipped: needs root to load a BPF program");
+        drop(std::io::Write::write_all(
+            &mut std::io::stdout(),
+            b"\nskipped: steer: needs root to load a BPF program\n",
+        ));
         return None;
     }
     let spec = LinkSpec {

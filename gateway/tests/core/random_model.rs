@@ -1,1 +1,0 @@
-//! Random sequences against a slow reference.

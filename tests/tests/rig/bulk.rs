@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kit::layout::SNAT;
-use kit::{Config, Gateway, Plan, Process, Result, World};
+use kit::{Config, Gateway, Ledger, Plan, Process, Result, World};
 
 const SERVER: &str = "198.51.100.7";
 const SOON: Duration = Duration::from_secs(60);
@@ -57,9 +57,29 @@ fn passes_and_is_accounted_for(test: &str, queues: u16) -> Result<()> {
     let ledger = gateway.settle(&world, SOON)?;
     assert!(ledger.drops_of("policy.networkpolicy") >= 2, "{ledger:?}");
     assert_eq!(world.observer.seen().sources().into_keys().collect::<Vec<_>>(), [SNAT]);
+    assert_few_system_calls(&ledger);
     let end = gateway.stop()?;
     assert!(end.status.success(), "{end:?}");
     Ok(())
+}
+
+/// At most one system call for a batch and the interface it leaves by: sends and wake-ups of each socket,
+/// against the batches of its worker. A call that the kernel cut short is made again after the batch.
+fn assert_few_system_calls(ledger: &Ledger) {
+    let number = |value: &serde_json::Value| value.as_u64().expect("a count");
+    let interfaces = ledger.raw["interfaces"].as_object().expect("an object");
+    for (name, of) in interfaces {
+        for queue in of["driver"]["queues"].as_array().expect("an array") {
+            let worker = usize::try_from(number(&queue["queue"])).expect("a small number");
+            let batches = number(&ledger.raw["workers"][worker]["batches"]);
+            let socket = &queue["socket"];
+            let calls = number(&socket["sendto"]) + number(&socket["fill_wakeups"]);
+            let errors = socket["sendto_errors"].as_object().expect("an object");
+            let again: u64 = errors.values().map(number).sum();
+            println!("{name}: {calls} system calls, {again} cut short, {batches} batches");
+            assert!(calls <= batches + again, "{name}: {calls} calls for {batches} batches");
+        }
+    }
 }
 
 fn start_iperf3(world: &World) -> Result<Process> {

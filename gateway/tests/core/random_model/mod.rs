@@ -318,8 +318,8 @@ fn random_conversations_go_as_the_reference_says() {
         }
         assert!(duel.forwarded > 4_000, "{} forwarded", duel.forwarded);
         assert!(duel.dropped > 1_000, "{} dropped", duel.dropped);
-        let Duel { world, model, .. } = &mut duel;
-        assert!(world.flows() >= model.live(duel.now), "no live flow was lost");
+        let Duel { world, model, now, .. } = &mut duel;
+        assert!(world.flows() >= model.live(*now), "no live flow was lost");
         for _ in 0..4 {
             world.sleep(7_441_000);
             world.idle(20);

@@ -2,6 +2,7 @@
 
 use super::Exit;
 use crate::diagnostic::Style;
+use crate::setup::Plan;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -17,27 +18,25 @@ pub struct RunArgs {
 ///
 /// # Errors
 /// What `err` answers, or the event queue.
-#[cfg(feature = "af-xdp")]
 pub fn run(args: &RunArgs, err: &mut dyn Write, style: Style) -> io::Result<Exit> {
-    use crate::control::live::{Gateway, StartError};
-    use crate::setup::Plan;
-
-    let plan = match Plan::load(&args.config) {
-        Ok(plan) => plan,
+    match Plan::load(&args.config) {
+        Ok(plan) => {
+            plan.warnings.render(err, style)?;
+            forward(args, plan, err)
+        }
         Err(report) => {
             report.render(err, style)?;
-            return Ok(Exit::Config);
+            Ok(Exit::Config)
         }
-    };
-    plan.warnings.render(err, style)?;
-    let gateway = match Gateway::start(&args.config, plan) {
+    }
+}
+
+#[cfg(feature = "af-xdp")]
+fn forward(args: &RunArgs, plan: Plan, err: &mut dyn Write) -> io::Result<Exit> {
+    let gateway = match crate::control::live::Gateway::start(&args.config, plan) {
         Ok(gateway) => gateway,
         Err(error) => {
-            if let StartError::Config(report) = &error {
-                report.render(err, style)?;
-            } else {
-                writeln!(err, "sluice run: {error}")?;
-            }
+            writeln!(err, "sluice run: {error}")?;
             return Ok(error.exit());
         }
     };
@@ -47,16 +46,8 @@ pub fn run(args: &RunArgs, err: &mut dyn Write, style: Style) -> io::Result<Exit
     Ok(Exit::Ok)
 }
 
-/// Says that this binary has no driver.
-///
-/// # Errors
-/// What `err` answers.
 #[cfg(not(feature = "af-xdp"))]
-pub fn run(args: &RunArgs, err: &mut dyn Write, _style: Style) -> io::Result<Exit> {
-    let config = args.config.display();
-    writeln!(
-        err,
-        "sluice run: {config}: this binary was built without the feature af-xdp; build it with"
-    )?;
+fn forward(_: &RunArgs, _: Plan, err: &mut dyn Write) -> io::Result<Exit> {
+    writeln!(err, "sluice run: this program was built without the feature af-xdp; build it with")?;
     Ok(Exit::Kernel)
 }

@@ -5,7 +5,6 @@ use super::server::{self, Server, SocketError};
 use super::stats::{self, InterfaceCounts};
 use crate::command::Exit;
 use crate::config::{self, Config};
-use crate::diagnostic::Report;
 use crate::explain::{Explainer, Probe};
 use crate::io::InterfaceId;
 use crate::io::af_xdp::{
@@ -43,9 +42,6 @@ const HANGUP: Token = Token(2);
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration is invalid; the report says where.
-    #[error("invalid configuration")]
-    Config(Report),
     /// The driver does not open.
     #[error(transparent)]
     Driver(#[from] OpenError),
@@ -94,8 +90,7 @@ impl StartError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_)
-            | Self::Mac { .. }
+            Self::Mac { .. }
             | Self::Table(_)
             | Self::Pools(_)
             | Self::Cpus { .. }
@@ -475,7 +470,11 @@ impl Gateway {
             "flows": {
                 "live": self.table.len(),
                 "capacity": self.table.capacity(),
-                "detail": format!("{table:?}"),
+                "admitted": table.inserted,
+                "ended": table.reclaimed,
+                "expired": table.expired,
+                "refused": table.no_flow + table.no_slot,
+                "contended": table.contended,
             },
         });
         let extra: Map<String, Value> = extra.as_object().cloned().unwrap_or_default();

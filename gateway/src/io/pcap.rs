@@ -239,10 +239,13 @@ impl Frame for PcapFrame {
     }
 }
 
+/// A frame with its time and the interface it arrives on.
+type Scheduled = (Nanos, InterfaceId, Box<[u8]>);
+
 /// Replays captures. A batch never spans two ticks, so that each frame is judged at its own time.
 #[derive(Debug)]
 pub struct PcapIo {
-    frames: Peekable<vec::IntoIter<(Nanos, InterfaceId, Box<[u8]>)>>,
+    frames: Peekable<vec::IntoIter<Scheduled>>,
     start: Nanos,
     outputs: Vec<CaptureWriter>,
     error: Option<io::Error>,
@@ -303,7 +306,7 @@ impl PacketIo for PcapIo {
         let start = self.start;
         let mut count = 0;
         while count < room.min(BATCH) {
-            let same_tick = |&(at, _, _): &(Nanos, InterfaceId, Box<[u8]>)| tick(start, at) == now;
+            let same_tick = |&(at, _, _): &Scheduled| tick(start, at) == now;
             let Some((at, ingress, bytes)) = self.frames.next_if(same_tick) else { break };
             let len = bytes.len();
             sink(Received { ingress, frame: PcapFrame { at, bytes, len } });

@@ -151,20 +151,17 @@ const fn far_end(original: &FlowKey) -> Destination {
 
 /// Destinations that no new flow from this side may have. What is sent to a pool address and belongs to no
 /// mapping goes nowhere: from outside it is unsolicited, from inside it would have to turn round. And what
-/// comes from outside must be for somebody behind the gateway: it is nobody's relay, and nobody can call an
-/// address that an overlay hides, since the answers would show it.
+/// comes from outside must be for somebody behind the gateway: it is nobody's relay.
 fn refuse_destination(
     key: &FlowKey,
     ingress: InterfaceId,
     snapshot: &Snapshot,
 ) -> Result<(), DropReason> {
     let Some(destination) = key.dst.v4() else { return Ok(()) };
-    let (pool, inside) = (snapshot.is_pool(destination), snapshot.is_inside(destination));
-    let hidden = inside && snapshot.mode == NetworkMode::Overlay;
     match snapshot.interface(ingress).side {
-        Side::Inside if pool => Err(DropReason::NatHairpin),
-        Side::Outside if pool || hidden => Err(DropReason::NatNoMapping),
-        Side::Outside if !inside => Err(DropReason::RouteTransit),
+        Side::Inside if snapshot.is_pool(destination) => Err(DropReason::NatHairpin),
+        Side::Outside if snapshot.is_pool(destination) => Err(DropReason::NatNoMapping),
+        Side::Outside if !snapshot.is_inside(destination) => Err(DropReason::RouteTransit),
         Side::Inside | Side::Outside => Ok(()),
     }
 }

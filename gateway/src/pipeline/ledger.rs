@@ -189,7 +189,7 @@ impl Cells {
             let before = self.version.load(Ordering::Acquire);
             let words: Vec<u64> = self.words.iter().map(|w| w.load(Ordering::Relaxed)).collect();
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+            if before.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == before {
                 ledger.set_words(&words);
                 return ledger;
             }

@@ -146,14 +146,22 @@ fn another_seed_gives_other_ports_and_the_same_seed_the_same() {
     assert_ne!(ports(1), ports(2));
 }
 
-/// What an overlay hides stays hidden: inside addresses mean nothing outside, in either direction.
 #[test]
-fn an_overlay_cannot_be_called_by_its_inside_addresses() {
-    let mut world = Setup::default().world();
-    let direct = udp(Via::Out0, far(), pod(), b"?");
-    world.refuse(Via::Out0, &direct, "nat.no_mapping");
-    let mut world = Setup::default().flat().world();
-    world.forward(Via::Out0, &direct, "tx.in0 flows_admitted flows");
+fn nobody_outside_is_relayed_to_somebody_outside() {
+    for setup in [Setup::default(), Setup::default().flat()] {
+        let mut world = setup.world();
+        let passing = udp(Via::Out0, far(), end("192.0.2.9", 53), b"?");
+        world.refuse(Via::Out0, &passing, "route.transit");
+    }
+}
+
+/// Who may call a pod is the policy's to say, in an overlay as anywhere: this one lets everybody.
+#[test]
+fn an_inside_address_is_called_from_outside_where_policy_allows_it() {
+    for setup in [Setup::default(), Setup::default().flat()] {
+        let direct = udp(Via::Out0, far(), pod(), b"?");
+        setup.world().forward(Via::Out0, &direct, "tx.in0 flows_admitted flows");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::kit::frame::{Segment, flag, ping, raw, syn, tcp, udp};
 use crate::kit::{Call, NEW, Setup, Via, World, end};
+use flowtable::table::FlowId;
 
 /// Web may reach one block over HTTPS and anything in another; the database is isolated.
 const SHOP: &str = r#"
@@ -216,12 +217,27 @@ fn a_flow_that_a_new_policy_allows_is_admitted_by_its_next_first_packet() {
     world.refuse(Via::In0, &early, "tcp.oow");
 }
 
+/// Packets and bytes of the only flow, as (client's, server's).
+fn counts(world: &World) -> [(u64, u64); 2] {
+    let table = &world.worker.table;
+    let mut flows = (0..table.capacity()).filter_map(|flow| table.snapshot_flow(FlowId(flow)));
+    let flow = flows.next().expect("a flow");
+    assert!(flows.next().is_none(), "one flow");
+    [flow.original, flow.reply].map(|side| (side.direction.packets, side.direction.bytes))
+}
+
 #[test]
 fn counters_of_a_flow_go_on_through_a_reload() {
     let (mut world, mut call) = running(&shop());
+    // A SYN, an ACK and six bytes; the answer to the SYN. Headers are 40 bytes.
+    assert_eq!(counts(&world), [(3, 126), (1, 40)]);
     world.reload(|setup| setup);
     call.say(&mut world, b"12345");
-    world.idle(7441);
-    assert_eq!(world.flows(), 0);
-    assert_eq!(world.worker.ledger.flows_ended, 1);
+    call.answer(&mut world, b"123");
+    assert_eq!(counts(&world), [(4, 171), (2, 83)]);
+    // What is dropped is not the flow's.
+    let far = Segment { seq: call.client_next + 90_000, ..call.client_says(flag::ACK, b"x") };
+    world.refuse(Via::In0, &call.client_frame(far), "tcp.oow");
+    assert_eq!(counts(&world), [(4, 171), (2, 83)]);
+    world.idle_step(7441, "flows_ended -flows -ports");
 }

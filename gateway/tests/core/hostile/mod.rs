@@ -3,11 +3,12 @@
 
 mod catalogue;
 mod fuzz;
+mod link;
 mod mangled;
 mod tcp_flags;
 
 use crate::kit::frame::{
-    Segment, arp, fix_ip, flag, initiate, ping, pong, raw, sctp, syn, tcp, udp, with,
+    Segment, arp, fix_ip, flag, icmp, initiate, ping, pong, raw, sctp, syn, tcp, udp, with,
 };
 use crate::kit::{Call, NEW, Setup, Via, World, end};
 
@@ -73,6 +74,7 @@ impl Traffic {
 
     fn add_others(&mut self) {
         let (pod, far) = (end("10.1.0.5", 0), end("198.51.100.7", 0));
+        self.add(Via::Out0, icmp(Via::Out0, far, end("203.0.113.1", 0), (3, 1), &[0x45; 28]));
         for proto in [47, 50, 112] {
             self.add(Via::In0, raw(Via::In0, pod, far, proto, b"opaque"));
         }

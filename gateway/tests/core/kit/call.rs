@@ -41,8 +41,8 @@ impl Call {
         let answer = Segment { ack: self.client_next, ..syn(self.server_next) };
         let answer = Segment { flags: flag::SYN | flag::ACK, ..answer };
         self.server_next = self.server_next.wrapping_add(1);
-        self.from_server(world, answer, &self.to_client());
-        self.from_client(world, self.client_says(flag::ACK, b""), &self.to_server());
+        self.server_sends(world, answer, &self.towards_client());
+        self.client_sends(world, self.client_says(flag::ACK, b""), &self.towards_server());
     }
 
     /// A segment of the client at its present numbers.
@@ -69,7 +69,7 @@ impl Call {
 
     /// Sends a segment of the client, and checks what arrives.
     #[track_caller]
-    pub(crate) fn from_client(&self, world: &mut World, segment: Segment<'_>, expected: &str) {
+    pub(crate) fn client_sends(&self, world: &mut World, segment: Segment<'_>, expected: &str) {
         let sent = world.forward(self.wires.0, &self.client_frame(segment), expected);
         assert_eq!((sent.via, sent.src(), sent.dst()), (self.wires.1, self.seen, self.server));
         assert_eq!(&sent.segment()[20..], segment.payload);
@@ -77,7 +77,7 @@ impl Call {
 
     /// Sends a segment of the server, and checks what arrives.
     #[track_caller]
-    pub(crate) fn from_server(&self, world: &mut World, segment: Segment<'_>, expected: &str) {
+    pub(crate) fn server_sends(&self, world: &mut World, segment: Segment<'_>, expected: &str) {
         let sent = world.forward(self.wires.1, &self.server_frame(segment), expected);
         assert_eq!((sent.via, sent.src(), sent.dst()), (self.wires.0, self.server, self.client));
         assert_eq!(&sent.segment()[20..], segment.payload);
@@ -86,10 +86,10 @@ impl Call {
     /// The client sends data.
     #[track_caller]
     pub(crate) fn say(&mut self, world: &mut World, payload: &[u8]) {
-        self.from_client(
+        self.client_sends(
             world,
             self.client_says(flag::PSH | flag::ACK, payload),
-            &self.to_server(),
+            &self.towards_server(),
         );
         self.client_next = self.client_next.wrapping_add(len(payload));
     }
@@ -97,30 +97,38 @@ impl Call {
     /// The server sends data.
     #[track_caller]
     pub(crate) fn answer(&mut self, world: &mut World, payload: &[u8]) {
-        self.from_server(
+        self.server_sends(
             world,
             self.server_says(flag::PSH | flag::ACK, payload),
-            &self.to_client(),
+            &self.towards_client(),
         );
         self.server_next = self.server_next.wrapping_add(len(payload));
     }
 
     /// Both ends finish and acknowledge that.
     pub(crate) fn close(&mut self, world: &mut World) {
-        self.from_client(world, self.client_says(flag::FIN | flag::ACK, b""), &self.to_server());
+        self.client_sends(
+            world,
+            self.client_says(flag::FIN | flag::ACK, b""),
+            &self.towards_server(),
+        );
         self.client_next = self.client_next.wrapping_add(1);
-        self.from_server(world, self.server_says(flag::FIN | flag::ACK, b""), &self.to_client());
+        self.server_sends(
+            world,
+            self.server_says(flag::FIN | flag::ACK, b""),
+            &self.towards_client(),
+        );
         self.server_next = self.server_next.wrapping_add(1);
-        self.from_client(world, self.client_says(flag::ACK, b""), &self.to_server());
+        self.client_sends(world, self.client_says(flag::ACK, b""), &self.towards_server());
     }
 
     /// The counter of frames towards the server.
-    pub(crate) fn to_server(&self) -> String {
+    pub(crate) fn towards_server(&self) -> String {
         format!("tx.{}", self.wires.1.name())
     }
 
     /// The counter of frames towards the client.
-    pub(crate) fn to_client(&self) -> String {
+    pub(crate) fn towards_client(&self) -> String {
         format!("tx.{}", self.wires.0.name())
     }
 }

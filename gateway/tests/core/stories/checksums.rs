@@ -24,7 +24,7 @@ fn unfinished_checksums_of_local_senders_are_completed_and_counted() {
     call.seen = sent.src();
     call.client_next += 1;
     let answer = Segment { flags: flag::SYN | flag::ACK, ..call.server_says(0, b"") };
-    call.from_server(&mut world, answer, "tx.in1");
+    call.server_sends(&mut world, answer, "tx.in1");
     call.server_next += 1;
     for payload in [&b""[..], b"a", b"ab", b"abc", &[0xff; 999]] {
         let data = unfinished(&call.client_frame(call.client_says(flag::ACK, payload)), TCP);

@@ -51,7 +51,7 @@ fn a_flow_outlives_a_neighbour_that_is_gone_for_a_while() {
     world.reroute(|setup| setup.with(gone, other));
     let data = call.client_frame(call.client_says(flag::ACK, b"lost"));
     world.refuse(Via::In0, &data, "neigh.unresolved");
-    call.from_server(&mut world, call.server_says(flag::ACK, b""), "tx.in0");
+    call.server_sends(&mut world, call.server_says(flag::ACK, b""), "tx.in0");
     world.reroute(|setup| setup.with(other, gone));
     call.say(&mut world, b"lost");
 }

@@ -85,7 +85,7 @@ fn a_flat_network_keeps_its_addresses_and_can_be_called() {
 #[test]
 fn a_reset_from_the_server_closes_and_is_the_last_that_passes() {
     let (mut world, call) = opened();
-    call.from_server(&mut world, call.server_says(flag::RST | flag::ACK, b""), "tx.in0");
+    call.server_sends(&mut world, call.server_says(flag::RST | flag::ACK, b""), "tx.in0");
     world.idle_step(239, "");
     world.idle_step(3, "flows_ended -flows -ports");
     let late = call.client_frame(call.client_says(flag::ACK, b"late"));
@@ -116,7 +116,7 @@ fn a_syn_whose_checksum_is_wrong_does_not_end_the_connection_before_it() {
     bad[50] ^= 0x55;
     world.refuse(Via::In0, &bad, "tcp.csum");
     assert_eq!(world.flows(), 1);
-    call.from_server(&mut world, call.server_says(flag::ACK, b""), "tx.in0");
+    call.server_sends(&mut world, call.server_says(flag::ACK, b""), "tx.in0");
 }
 
 #[test]
@@ -170,10 +170,10 @@ fn a_reset_counts_only_where_its_receiver_obeys_it() {
     world.refuse(Via::Out0, &call.server_frame(old), "tcp.rst_oow");
     // In the window but not the next number: the client will challenge it, so the flow lives on.
     let inexact = Segment { seq: reset.seq.wrapping_add(100), ..reset };
-    call.from_server(&mut world, inexact, "tx.in0");
+    call.server_sends(&mut world, inexact, "tx.in0");
     world.idle_step(300, "");
     call.say(&mut world, b"as I was saying");
-    call.from_server(&mut world, reset, "tx.in0");
+    call.server_sends(&mut world, reset, "tx.in0");
     world.sleep(241_000);
     let late = call.client_frame(call.client_says(flag::ACK, b"late"));
     world.step(Via::In0, &late, "tcp.no_flow flows_ended -flows -ports");

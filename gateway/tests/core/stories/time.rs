@@ -82,7 +82,7 @@ fn open(world: &mut World) -> (Vec<u8>, Vec<u8>) {
 
 fn half_closed(world: &mut World) -> (Vec<u8>, Vec<u8>) {
     let mut call = connected(world);
-    call.from_client(world, call.client_says(flag::FIN | flag::ACK, b""), "tx.out0");
+    call.client_sends(world, call.client_says(flag::FIN | flag::ACK, b""), "tx.out0");
     call.client_next += 1;
     words(&call)
 }

@@ -1,7 +1,7 @@
 # Shared by the scripts: what they need from the system, and how to get it. To be sourced.
 # usage: . scripts/lib.sh; need $BUILD_PACKAGES $RIG_PACKAGES; build -p gateway; as_root target/release/…
 
-BUILD_PACKAGES="build-essential pkg-config clang libclang-dev libelf-dev zlib1g-dev m4"
+BUILD_PACKAGES="build-essential pkg-config clang llvm libclang-dev libelf-dev zlib1g-dev m4"
 RIG_PACKAGES="iproute2 util-linux"
 # Programs nobody here wrote, which the tests hold the gateway against.
 TEST_PACKAGES="curl openssl iperf3 iputils-ping nftables ethtool tcpdump strace"

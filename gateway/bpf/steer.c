@@ -179,7 +179,7 @@ INLINE enum action arp(const struct ethernet *eth, void *end, enum side side)
 		return PASS_ARP;
 
 	if (!same_hardware(arp->sender_hardware, eth->source))
-		return DROP_ARP_SPOOF;
+		return DROP_ARP_MALFORMED;
 	// A probe (RFC 5227 section 1.1) has no sender address yet and teaches nobody anything.
 	if (arp->sender == 0 && arp->operation == be16(1))
 		return PASS_ARP;
@@ -208,7 +208,7 @@ INLINE enum action dhcp_or_host(const struct ipv4 *ip, void *end, enum side side
 		return PASS_HOST;
 	if ((void *)(udp + 1) > end)
 		return PASS_HOST;
-	if (udp->source == be16(DHCP_SERVER) && udp->destination == be16(DHCP_CLIENT))
+	if (udp->destination == be16(DHCP_CLIENT))
 		return side == INSIDE ? DROP_DHCP_SERVER : PASS_OTHER;
 	if (udp->destination == be16(DHCP_SERVER))
 		return PASS_OTHER;

@@ -124,6 +124,8 @@ pub struct Neighbor {
     pub link: u32,
     /// Whether the kernel would use it.
     pub usable: bool,
+    /// Whether the kernel would make sure of it on next use.
+    pub stale: bool,
 }
 
 impl KernelView {
@@ -310,6 +312,7 @@ fn next_hop(attributes: &[RouteAttribute]) -> (Option<IpAddr>, u32) {
 }
 
 fn neighbor(message: &NeighbourMessage) -> Option<Neighbor> {
+    let stale = message.header.state == NeighbourState::Stale;
     let usable = matches!(
         message.header.state,
         NeighbourState::Reachable
@@ -333,5 +336,5 @@ fn neighbor(message: &NeighbourMessage) -> Option<Neighbor> {
             _ => {}
         }
     }
-    Some(Neighbor { address: address?, mac: mac?, link: message.header.ifindex, usable })
+    Some(Neighbor { address: address?, mac: mac?, link: message.header.ifindex, usable, stale })
 }

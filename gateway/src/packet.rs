@@ -7,7 +7,7 @@
 use crate::io::{Frame, Side};
 use crate::pipeline::drop_reason::DropReason;
 use crate::snapshot::{Interface, Snapshot};
-use crate::wire::ether::{self, EtherType};
+use crate::wire::ether::{self, ArpOperation, EtherType};
 use crate::wire::ipv4::{self, DontFragment, Ipv4Error};
 use crate::wire::{icmp, sctp, tcp, udp};
 use flowtable::key::{Addr, FlowKey, Port, Proto};
@@ -112,14 +112,13 @@ pub fn arrive<F: Frame>(
 }
 
 /// A packet to one of the machine's own addresses, broadcast ones among them: its own stack's business,
-/// but for an inside host that plays DHCP server (RFC 2131, ports 67 to 68; hazard E007).
+/// but for an inside host that plays DHCP server (RFC 2131: to port 68; hazard E007).
 fn to_host(packet: &[u8], ingress: &Interface) -> Result<Arrival, DropReason> {
-    const SERVER_TO_CLIENT: [u8; 4] = [0, 67, 0, 68];
+    const CLIENT: [u8; 2] = [0, 68];
     let header = usize::from(packet[0] & 0x0f) * 4;
     let first_fragment = packet[6] & 0x1f == 0 && packet[7] == 0;
-    let ports = packet.get(header..header + 4).filter(|_| header >= ipv4::HEADER);
-    let answers_dhcp =
-        packet[9] == Proto::UDP.0 && first_fragment && ports == Some(&SERVER_TO_CLIENT);
+    let dport = packet.get(header + 2..header + 4).filter(|_| header >= ipv4::HEADER);
+    let answers_dhcp = packet[9] == Proto::UDP.0 && first_fragment && dport == Some(&CLIENT);
     match ingress.side {
         Side::Inside if answers_dhcp => Err(DropReason::DhcpServer),
         Side::Inside | Side::Outside => Ok(Arrival::Host),
@@ -239,12 +238,18 @@ fn arp(
     snapshot: &Snapshot,
 ) -> Result<Arrival, DropReason> {
     let arp = ether::parse_arp(frame).ok_or(DropReason::ArpMalformed)?;
+    if arp.sender_mac.is_group() {
+        return Err(DropReason::ArpMalformed);
+    }
+    if ingress.side == Side::Outside {
+        return Ok(Arrival::Host);
+    }
     if arp.sender_mac != src {
         return Err(DropReason::ArpMalformed);
     }
-    // A probe for an address to be used has no sender yet (RFC 5227 section 2.1.1).
-    let claims = arp.sender != 0;
-    let foreign = ingress.side == Side::Inside && !ingress.has(arp.sender);
+    // A probe for an address to be used has no sender yet (RFC 5227 section 2.1.1); an answer always has.
+    let claims = arp.sender != 0 || arp.operation == ArpOperation::Reply;
+    let foreign = !ingress.has(arp.sender);
     if claims && (foreign || snapshot.is_host(arp.sender) || snapshot.is_pool(arp.sender)) {
         return Err(DropReason::ArpSpoof);
     }

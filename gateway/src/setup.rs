@@ -1,6 +1,6 @@
 //! From a loaded configuration to the parts of a data plane: policy, flow table, ports, workers.
 
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Loaded, PortRange};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::pipeline::Worker;
 use crate::pipeline::ledger::Ledger;
@@ -12,7 +12,7 @@ use flowtable::table::{FlowTable, TableConfig, TableError};
 use flowtable::track::Timeouts;
 use ipnet::IpNet;
 use rules::{Policy, Unmatched};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,16 @@ pub struct Plan {
     pub policy: Arc<Policy>,
     /// What `check` would warn of.
     pub warnings: Report,
+}
+
+/// A pool address that the machine itself has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "snat.pools: {address} is an address of this machine, which would get the answers; sharing one is not \
+     built in this version, so choose an address that no interface holds"
+)]
+pub struct SharedAddress {
+    address: Ipv4Addr,
 }
 
 /// The pool that leaving traffic uses; this version has one.
@@ -81,6 +91,19 @@ impl Plan {
         }
     }
 
+    /// What flows and ports are made from, and so cannot change under them: pools, limits and timeouts.
+    #[must_use]
+    pub fn lasting(&self) -> Lasting {
+        let pools = self.config.snat.pools.iter();
+        let limits = &self.config.limits;
+        Lasting {
+            pools: pools.map(|pool| (pool_addresses(pool), pool.ports.value)).collect(),
+            flows: *limits.flows,
+            frames: *limits.frames,
+            timeouts: timeouts(&self.config.timeouts),
+        }
+    }
+
     /// The networks of all inside interfaces.
     pub fn inside_networks(&self) -> impl Iterator<Item = IpNet> {
         inside(&self.config)
@@ -95,14 +118,7 @@ impl Plan {
     /// The IPv4 addresses of the pool.
     #[must_use]
     pub fn pool_addresses(&self) -> Vec<u32> {
-        let addresses = self.config.snat.pools.first().into_iter().flat_map(|pool| &pool.addresses);
-        addresses
-            .flat_map(|range| range.iter())
-            .filter_map(|address| match address {
-                IpAddr::V4(address) => Some(address.to_bits()),
-                IpAddr::V6(_) => None,
-            })
-            .collect()
+        self.config.snat.pools.first().map(pool_addresses).unwrap_or_default()
     }
 
     /// The SNAT ports that all workers share.
@@ -134,6 +150,18 @@ impl Plan {
     pub fn table(&self, workers: u16, seed: u64) -> Result<Arc<FlowTable>, TableError> {
         let flows = *self.config.limits.flows;
         FlowTable::new(TableConfig { flows, workers, seed }).map(Arc::new)
+    }
+
+    /// A pool address must be nobody's else: the machine's own stack would get the answers.
+    ///
+    /// # Errors
+    /// The address that is both.
+    pub fn check_pool(&self, topology: &Topology) -> Result<(), SharedAddress> {
+        let own = |address: &u32| topology.host_addresses.contains(address);
+        match self.pool_addresses().into_iter().find(own) {
+            Some(address) => Err(SharedAddress { address: Ipv4Addr::from_bits(address) }),
+            None => Ok(()),
+        }
     }
 
     /// The snapshot of this plan over a topology.
@@ -179,6 +207,24 @@ impl Plan {
             unresolved: None,
         }
     }
+}
+
+/// What a reload leaves as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lasting {
+    pools: Vec<(Vec<u32>, PortRange)>,
+    flows: u32,
+    frames: u32,
+    timeouts: Timeouts,
+}
+
+fn pool_addresses(pool: &config::Pool) -> Vec<u32> {
+    let addresses = pool.addresses.iter().flat_map(|range| range.iter());
+    let v4 = |address| match address {
+        IpAddr::V4(address) => Some(address.to_bits()),
+        IpAddr::V6(_) => None,
+    };
+    addresses.filter_map(v4).collect()
 }
 
 fn inside(config: &Config) -> impl Iterator<Item = IpNet> {

@@ -11,6 +11,7 @@ use crate::setup::Plan;
 use crate::snapshot::{HopGeneration, Interface, Snapshot};
 use crate::topology;
 use flowtable::key::{Generation, Tick, WorkerId};
+use flowtable::table::Remaining;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 use std::fs;
@@ -125,7 +126,7 @@ pub fn run(
 fn replay(args: &ReplayArgs, out: &mut dyn Write) -> Result<Exit, Stop> {
     let plan = Plan::load(&args.config).map_err(Stop::Config)?;
     let snapshot = snapshot(&plan, &args.config, Generation(1))?;
-    let mut reloads = plan_reloads(args, &snapshot)?;
+    let mut reloads = plan_reloads(args, &plan, &snapshot)?;
     let io = open(args, &snapshot)?;
 
     let workers = 1;
@@ -160,6 +161,8 @@ fn play(
                 snapshot = next;
             }
         }
+        // What a worker does while no packet comes: flows whose time was up before this frame are gone.
+        while pipeline::finish(&mut worker, now) == Remaining::Work {}
         pipeline::run(&mut io, &mut batch, &mut worker, &snapshot, now);
     }
     debug_assert_eq!(io.outstanding(), 0, "every frame went somewhere");
@@ -177,11 +180,17 @@ fn snapshot(plan: &Plan, path: &Path, generation: Generation) -> Result<Snapshot
     })?;
     let topology = topology::from_static(&plan.config, tables)
         .map_err(|error| Stop::Line(Exit::Config, format!("{}: {error}", path.display())))?;
+    plan.check_pool(&topology)
+        .map_err(|error| Stop::Line(Exit::Config, format!("{}: {error}", path.display())))?;
     Ok(plan.snapshot(generation, HopGeneration(generation.0), topology))
 }
 
 /// Reads every later configuration before the first frame, so that a bad one costs no half replay.
-fn plan_reloads(args: &ReplayArgs, first: &Snapshot) -> Result<VecDeque<(Tick, Snapshot)>, Stop> {
+fn plan_reloads(
+    args: &ReplayArgs,
+    first_plan: &Plan,
+    first: &Snapshot,
+) -> Result<VecDeque<(Tick, Snapshot)>, Stop> {
     let mut reloads = args.reloads.clone();
     reloads.sort_by_key(|reload| reload.at);
     let mut planned = VecDeque::new();
@@ -191,10 +200,11 @@ fn plan_reloads(args: &ReplayArgs, first: &Snapshot) -> Result<VecDeque<(Tick, S
         let names = |snapshot: &Snapshot| {
             snapshot.interfaces().iter().map(|i| (i.name.clone(), i.side)).collect::<Vec<_>>()
         };
-        if names(&next) != names(first) || next.pool_addresses() != first.pool_addresses() {
+        if names(&next) != names(first) || plan.lasting() != first_plan.lasting() {
             let path = reload.config.display();
-            let line =
-                format!("{path}: a reload cannot change interfaces or pools in this version");
+            let line = format!(
+                "{path}: a reload cannot change interfaces, pools, limits or timeouts in this version"
+            );
             return Err(Stop::Line(Exit::Config, line));
         }
         planned.push_back((reload.at, next));
@@ -216,8 +226,18 @@ fn open(args: &ReplayArgs, snapshot: &Snapshot) -> Result<PcapIo, Stop> {
     let write = |path: &Path, error: &io::Error| usage(format!("{}: {error}", path.display()));
     fs::create_dir_all(&args.out).map_err(|error| write(&args.out, &error))?;
     let mut outputs = Vec::new();
+    let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
     for interface in snapshot.interfaces() {
         let path = args.out.join(format!("{}.pcap", interface.name));
+        if let Some(input) = args.inputs.iter().find(|input| same(&input.capture, &path)) {
+            let input = input.capture.display();
+            return Err(usage(format!(
+                "--out would overwrite the input {input}; name another folder"
+            )));
+        }
         outputs.push(CaptureWriter::create(&path).map_err(|error| write(&path, &error))?);
     }
     Ok(PcapIo::new(inputs, outputs))

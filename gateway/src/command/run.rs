@@ -48,6 +48,6 @@ fn forward(args: &RunArgs, plan: Plan, err: &mut dyn Write) -> io::Result<Exit> 
 
 #[cfg(not(feature = "af-xdp"))]
 fn forward(_: &RunArgs, _: Plan, err: &mut dyn Write) -> io::Result<Exit> {
-    writeln!(err, "sluice run: this program was built without the feature af-xdp; build it with")?;
+    writeln!(err, "sluice run: this program has no AF_XDP; build it with --features af-xdp")?;
     Ok(Exit::Kernel)
 }

@@ -12,8 +12,8 @@ use crate::io::af_xdp::{
 };
 use crate::kernel::{KernelView, resolve_neighbor};
 use crate::pipeline::drop_reason::DropReason;
-use crate::setup::{POOL, Plan};
-use crate::snapshot::{HopGeneration, Snapshot, Topology};
+use crate::setup::{Lasting, POOL, Plan, SharedAddress};
+use crate::snapshot::{HopGeneration, NetworkMode, Snapshot, Topology};
 use crate::topology::{self, TopologyError};
 use crate::worker::{self, Clock, Link, Published};
 use flowtable::key::{Addr, Generation, WorkerId};
@@ -34,6 +34,8 @@ use std::time::{Duration, Instant};
 
 /// How often the machine's tables are looked at.
 const LOOK: Duration = Duration::from_millis(200);
+/// Stale neighbours the kernel is asked about at one look.
+const KEPT_FRESH: usize = 256;
 /// How long a publication may take to reach every worker.
 const PUBLISH: Duration = Duration::from_secs(5);
 const TERMINATE: Token = Token(1);
@@ -58,6 +60,9 @@ pub enum StartError {
         /// What the machine says.
         actual: crate::wire::ether::Mac,
     },
+    /// The pool is the machine's own.
+    #[error(transparent)]
+    Shared(#[from] SharedAddress),
     /// The control socket does not open.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -91,6 +96,7 @@ impl StartError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Mac { .. }
+            | Self::Shared(_)
             | Self::Table(_)
             | Self::Pools(_)
             | Self::Cpus { .. }
@@ -112,42 +118,33 @@ impl StartError {
 
 /// What a reload cannot change while the gateway runs.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Fixed(String);
+struct Fixed {
+    /// Device, networks, and whether local checksums are completed; inside interfaces first.
+    interfaces: Vec<(String, Vec<ipnet::IpNet>, Option<bool>)>,
+    inside: usize,
+    cpus: Option<Vec<u16>>,
+    mode: NetworkMode,
+    socket: PathBuf,
+    lasting: Lasting,
+}
 
 impl Fixed {
-    fn of(config: &Config) -> Self {
+    fn of(plan: &Plan) -> Self {
+        let config = &plan.config;
         let interface = |interface: &config::Interface| {
-            let networks: Vec<_> = interface.networks.iter().map(|network| network.value).collect();
+            let networks = interface.networks.iter().map(|network| network.value).collect();
             let local_veth = interface.local_veth.as_deref().copied();
-            format!("{} {networks:?} {local_veth:?}", interface.device.name())
+            (interface.device.name().to_owned(), networks, local_veth)
         };
-        let inside: Vec<_> = config.interfaces.inside.iter().map(interface).collect();
-        let outside: Vec<_> = config.interfaces.outside.iter().map(interface).collect();
-        let pools: Vec<_> = config
-            .snat
-            .pools
-            .iter()
-            .map(|pool| {
-                let addresses: Vec<_> = pool.addresses.iter().map(|range| &range.value).collect();
-                format!("{addresses:?} {:?}", pool.ports.value)
-            })
-            .collect();
-        let cpus: Option<Vec<u16>> =
-            config.cpus.as_ref().map(|cpus| cpus.iter().map(|cpu| cpu.value).collect());
-        let limits = (*config.limits.flows, *config.limits.frames);
-        let t = &config.timeouts;
-        let timeouts = [
-            *t.tcp_established,
-            *t.tcp_transitory,
-            *t.tcp_half_open,
-            *t.udp,
-            *t.udp_unreplied,
-            *t.icmp,
-        ];
-        let (mode, socket) = (*config.network.ipv4, &config.control_socket.value);
-        Self(format!(
-            "{inside:?} {outside:?} {pools:?} {cpus:?} {limits:?} {timeouts:?} {mode:?} {socket:?}"
-        ))
+        let cpus = |cpus: &config::At<Vec<config::At<u16>>>| cpus.iter().map(|c| c.value).collect();
+        Self {
+            interfaces: config.interfaces.all().map(interface).collect(),
+            inside: config.interfaces.inside.len(),
+            cpus: config.cpus.as_ref().map(cpus),
+            mode: plan.mode(),
+            socket: config.control_socket.value.clone(),
+            lasting: plan.lasting(),
+        }
     }
 }
 
@@ -168,11 +165,15 @@ pub struct Gateway {
     topology: Topology,
     snapshot: Arc<Snapshot>,
     serial: u64,
+    generation: Generation,
+    hops: HopGeneration,
     /// The devices' own counts at the start, by interface.
     devices: Vec<u64>,
     started: Instant,
     /// What the control plane has to say; printed by whoever runs it.
     notes: Vec<String>,
+    /// What was last said of a state that lasts.
+    complaint: Option<String>,
 }
 
 impl Gateway {
@@ -187,6 +188,7 @@ impl Gateway {
         let view = KernelView::dump().map_err(system("read the kernel's tables"))?;
         let topology = live_topology(&plan.config, &view)?;
         check_macs(&topology, &view)?;
+        plan.check_pool(&topology)?;
 
         let specs = link_specs(&topology);
         let workers = worker_count(&plan.config, &specs)?;
@@ -215,16 +217,19 @@ impl Gateway {
             poll,
             signals,
             path: path.to_owned(),
-            fixed: Fixed::of(&plan.config),
+            fixed: Fixed::of(&plan),
             plan,
             table,
             pools,
             topology,
             snapshot,
             serial: 1,
+            generation: Generation(1),
+            hops: HopGeneration(1),
             devices,
             started: Instant::now(),
             notes: Vec::new(),
+            complaint: None,
         };
         gateway.spawn(ios, seed).map_err(system("start a worker thread"))?;
         gateway.ask_for_routers(&view);
@@ -359,7 +364,7 @@ impl Gateway {
     /// Reads configuration and policies again and puts them in force; answers once every worker has them.
     fn reload(&mut self) -> Result<Generation, String> {
         let plan = Plan::load(&self.path).map_err(|report| report.to_text())?;
-        if Fixed::of(&plan.config) != self.fixed {
+        if Fixed::of(&plan) != self.fixed {
             return Err(
                 "interfaces, network, pools, workers, limits, timeouts and the control socket \
                         cannot change while the gateway runs in this version; restart it"
@@ -368,17 +373,23 @@ impl Gateway {
         }
         let view = KernelView::dump().map_err(|error| error.to_string())?;
         let topology = live_topology(&plan.config, &view).map_err(|error| error.to_string())?;
-        let generation = Generation(self.snapshot.generation.0 + 1);
-        let hops = HopGeneration(self.snapshot.hop_generation.0 + 1);
-        let snapshot = Arc::new(plan.snapshot(generation, hops, topology.clone()));
-        self.publish(snapshot)?;
+        plan.check_pool(&topology).map_err(|error| error.to_string())?;
+        self.generation = Generation(self.generation.0 + 1);
+        // In force from the first worker that takes it: what answers questions goes with it, whether or not
+        // the last worker is in time.
         (self.plan, self.topology) = (plan, topology);
-        Ok(generation)
+        self.publish_current()?;
+        Ok(self.generation)
     }
 
-    /// Sends a snapshot to every worker and waits until all of them judge by it.
-    fn publish(&mut self, snapshot: Arc<Snapshot>) -> Result<(), String> {
+    /// Sends plan and topology as they are now to every worker, and waits until all of them judge by it.
+    /// Generations are never used twice, even if a publication fails half-way.
+    fn publish_current(&mut self) -> Result<(), String> {
         self.serial += 1;
+        self.hops = HopGeneration(self.hops.0 + 1);
+        let snapshot =
+            Arc::new(self.plan.snapshot(self.generation, self.hops, self.topology.clone()));
+        self.snapshot = Arc::clone(&snapshot);
         let deadline = Instant::now() + PUBLISH;
         let late = || Instant::now() > deadline;
         for link in &self.links {
@@ -391,7 +402,6 @@ impl Gateway {
                 thread::sleep(Duration::from_micros(200));
             }
         }
-        self.snapshot = snapshot;
         while self.links.iter().any(|link| link.serial() < self.serial) {
             if late() {
                 return Err("a worker has not taken the new snapshot in time".to_owned());
@@ -406,22 +416,49 @@ impl Gateway {
         if self.plan.config.static_tables.is_some() {
             return;
         }
-        let Ok(view) = KernelView::dump() else { return };
+        let view = match KernelView::dump() {
+            Ok(view) => view,
+            Err(error) => return self.complain(format!("the kernel's tables: {error}")),
+        };
         let wanted: Vec<Addr> =
             self.links.iter().flat_map(|link| std::iter::from_fn(|| link.wanted.pop())).collect();
         wanted.into_iter().for_each(|addr| self.ask_for(addr, &view));
+        self.keep_fresh(&view);
         match live_topology(&self.plan.config, &view) {
             Ok(topology) if topology != self.topology => {
-                let hops = HopGeneration(self.snapshot.hop_generation.0 + 1);
-                let generation = self.snapshot.generation;
-                let snapshot = self.plan.snapshot(generation, hops, topology.clone());
-                match self.publish(Arc::new(snapshot)) {
-                    Ok(()) => self.topology = topology,
-                    Err(message) => self.notes.push(message),
+                self.topology = topology;
+                match self.publish_current() {
+                    Ok(()) => self.complaint = None,
+                    Err(message) => self.complain(message),
                 }
             }
-            // A device that is gone is followed by a later version; until then its workers wait.
-            Ok(_) | Err(_) => {}
+            Ok(_) => self.complaint = None,
+            // Following devices that come and go is for a later version; until then say so.
+            Err(error) => {
+                self.complain(format!("{error}; routes and neighbours stay as they were"))
+            }
+        }
+    }
+
+    /// Tells the operator once what goes on.
+    fn complain(&mut self, message: String) {
+        if self.complaint.as_ref() != Some(&message) {
+            self.notes.push(message.clone());
+            self.complaint = Some(message);
+        }
+    }
+
+    /// Has the kernel make sure of neighbours it has not heard of for a while: it sees none of the traffic
+    /// that would tell it. It asks each at most once in its own delay, and forgets who does not answer.
+    fn keep_fresh(&self, view: &KernelView) {
+        let ours = |link: u32| {
+            let name = view.links.iter().find(|l| l.index == link).map(|l| l.name.as_str());
+            self.topology.interfaces.iter().any(|interface| Some(interface.name.as_str()) == name)
+        };
+        let stale = view.neighbors.iter().filter(|neighbor| neighbor.stale && ours(neighbor.link));
+        for neighbor in stale.take(KEPT_FRESH) {
+            // The kernel may refuse; the next look asks again.
+            let _ = resolve_neighbor(neighbor.link, neighbor.address);
         }
     }
 

@@ -9,6 +9,7 @@ use nix::sys::stat::{Mode, umask};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,14 @@ pub enum SocketError {
     )]
     Taken {
         /// The socket.
+        path: PathBuf,
+    },
+    /// Something that is no socket has that name, and is not ours to remove.
+    #[error(
+        "{path}: there is a file of that name which is no socket; set control.socket to another path"
+    )]
+    NotASocket {
+        /// The file.
         path: PathBuf,
     },
     /// The file system says no.
@@ -59,6 +68,13 @@ pub struct Server {
     clients: HashMap<Token, Client>,
     next: usize,
     path: PathBuf,
+    /// The socket file's inode, so that only our own is removed.
+    ours: Option<u64>,
+}
+
+/// The inode behind a path, if there is one.
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(path).ok().map(|found| found.ino())
 }
 
 impl Server {
@@ -68,8 +84,14 @@ impl Server {
     /// Why it cannot.
     pub fn bind(path: &Path, registry: &Registry) -> Result<Self, SocketError> {
         let io_error = |source| SocketError::Io { path: path.to_owned(), source };
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
-            return Err(SocketError::Taken { path: path.to_owned() });
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(SocketError::NotASocket { path: path.to_owned() });
+            }
+            Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+                return Err(SocketError::Taken { path: path.to_owned() });
+            }
+            Ok(_) | Err(_) => {}
         }
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io_error)?;
@@ -84,7 +106,9 @@ impl Server {
         umask(before);
         let mut listener = bound.map_err(io_error)?;
         registry.register(&mut listener, LISTENER, Interest::READABLE).map_err(io_error)?;
-        Ok(Self { listener, clients: HashMap::new(), next: FIRST_CLIENT, path: path.to_owned() })
+        let ours = inode(path);
+        let (clients, path) = (HashMap::new(), path.to_owned());
+        Ok(Self { listener, clients, next: FIRST_CLIENT, path, ours })
     }
 
     /// Takes new clients.
@@ -143,7 +167,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Nobody is hurt by a socket file that stays: the next gateway replaces it.
-        let _ = std::fs::remove_file(&self.path);
+        if inode(&self.path) == self.ours {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

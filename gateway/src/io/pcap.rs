@@ -82,6 +82,10 @@ pub fn read_capture(path: &Path) -> Result<Vec<Captured>, CaptureError> {
                     Err(ClockError::LinkType(Linktype(link_type))) => {
                         return Err(CaptureError::NotEthernet { path: path.to_owned(), link_type });
                     }
+                    Err(ClockError::NoTime) => {
+                        let what = "a simple packet block, which has no timestamp".to_owned();
+                        return Err(format(frames.len(), what));
+                    }
                     Err(ClockError::Interface) => {
                         return Err(format(
                             frames.len(),
@@ -119,6 +123,7 @@ fn describe<I>(error: &PcapError<I>) -> String {
 enum ClockError {
     LinkType(Linktype),
     Interface,
+    NoTime,
 }
 
 /// How the timestamps of a file count: per file in pcap, per interface of a section in pcapng.
@@ -165,6 +170,7 @@ impl Clock {
                 let at = Nanos(at.saturating_add_signed(shift));
                 Ok(Some(Captured { at, bytes: frame.data[..len].into() }))
             }
+            PcapBlockOwned::NG(Block::SimplePacket(_)) => Err(ClockError::NoTime),
             PcapBlockOwned::NG(_) => Ok(None),
         }
     }

@@ -12,7 +12,7 @@ use crate::snapshot::{HopGeneration, NetworkMode, NextHopId, Snapshot};
 use flowtable::direction::Direction;
 use flowtable::key::{Addr, FlowKey, Port, Proto, Tick};
 use flowtable::ports::{Destination, Mapping, PortShard, PortsError};
-use flowtable::table::{Cause, Entry, InsertError, NewFlow, Reclaimed};
+use flowtable::table::{self, Cause, Entry, InsertError, NewFlow, Reclaimed};
 use rules::{Ends, Layer, RuleRef, Tuple, Verdict};
 
 /// The mapping word of a flow that borrowed no port.
@@ -66,7 +66,7 @@ pub(super) fn admit<F: Frame>(
     inserted.map_err(|error| match error {
         InsertError::Full => DropReason::FlowTableFull,
         // The answers' key is taken only where no port could tell two flows apart.
-        InsertError::ReplyTaken => DropReason::NatExhausted,
+        InsertError::ReplyTaken => DropReason::NatPortless,
         InsertError::OriginalTaken | InsertError::Contended => DropReason::FlowContended,
     })?;
     worker.ledger.flows_admitted += 1;
@@ -119,7 +119,10 @@ pub(super) fn current_hop(
     }
     let next_hop = resolve(action.destination_of(key), worker, snapshot)?;
     let egress = snapshot.next_hop(next_hop).egress;
-    if action.rewrite == Rewrite::Nothing && shows_inside(entry, egress, snapshot) {
+    if snapshot.mode == NetworkMode::Overlay
+        && snapshot.interface(egress).side == Side::Outside
+        && !may_leave(entry, &action, worker, snapshot)
+    {
         worker.table.kill(entry, Cause::Revoked);
         return Err(DropReason::NatNoMapping);
     }
@@ -166,12 +169,17 @@ fn refuse_destination(
     }
 }
 
-/// Whether a packet that is not translated would show an address that an overlay hides: its flow began
-/// inside and is older than the overlay, or than the route that leads outside.
-fn shows_inside(entry: Entry, egress: InterfaceId, snapshot: &Snapshot) -> bool {
-    snapshot.mode == NetworkMode::Overlay
-        && snapshot.interface(egress).side == Side::Outside
-        && entry.side() == flowtable::table::Side::Original
+/// Whether a flow's packet may leave an overlay when its way out was found anew: translated, if an inside host
+/// opened the flow, and as an answer, if somebody outside did. Anything else is a flow that is older than the
+/// overlay, or than the route that leads outside, and would show what the overlay hides.
+fn may_leave(entry: Entry, action: &Action, worker: &Worker, snapshot: &Snapshot) -> bool {
+    let original = worker.table.key(entry.original());
+    let from_inside = |key: FlowKey| key.src.v4().is_some_and(|src| snapshot.is_inside(src));
+    match (original.map(from_inside), entry.side()) {
+        (Some(true), table::Side::Original) => matches!(action.rewrite, Rewrite::Source(..)),
+        (Some(false), table::Side::Reply) => true,
+        _ => false,
+    }
 }
 
 /// The rule that allows a flow.

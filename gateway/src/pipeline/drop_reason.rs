@@ -86,6 +86,7 @@ drop_reasons! {
     MtuDf "mtu.df" "the packet is larger than the egress MTU and may not be fragmented"
     MtuExceeded "mtu.exceeded" "the packet is larger than the egress MTU, and this version does not fragment"
     NatExhausted "nat.exhausted" "every port of the pool address is in use towards this destination"
+    NatPortless "nat.portless" "a protocol without ports: another inside host already has that far end"
     NatNoPool "nat.no_pool" "leaving traffic must be translated and its address family has no pool"
     NatNoMapping "nat.no_mapping" "a packet that needs a mapping of the pool has none"
     NatHairpin "nat.hairpin" "an inside host sends to a pool address; this version does not turn it round"

@@ -114,9 +114,20 @@ pub fn set_addresses(frame: &mut [u8], dst: Mac, src: Mac) {
     frame[6..12].copy_from_slice(&src.0);
 }
 
+/// What an ARP message does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ArpOperation {
+    /// Asks who has an address.
+    Request,
+    /// Says who has one.
+    Reply,
+}
+
 /// An ARP message for IPv4 over Ethernet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Arp {
+    /// Question or answer.
+    pub operation: ArpOperation,
     /// The sender's hardware address as the message states it.
     pub sender_mac: Mac,
     /// The sender's IPv4 address; 0 in a probe (RFC 5227).
@@ -130,12 +141,14 @@ pub struct Arp {
 #[must_use]
 pub fn parse_arp(frame: &[u8]) -> Option<Arp> {
     let body: &[u8; 28] = frame.get(HEADER..)?.first_chunk()?;
-    let well_formed = be16(body, 0) == 1
-        && be16(body, 2) == 0x0800
-        && body[4] == 6
-        && body[5] == 4
-        && matches!(be16(body, 6), 1 | 2);
+    let well_formed = be16(body, 0) == 1 && be16(body, 2) == 0x0800 && body[4] == 6 && body[5] == 4;
+    let operation = match be16(body, 6) {
+        1 => ArpOperation::Request,
+        2 => ArpOperation::Reply,
+        _ => return None,
+    };
     well_formed.then(|| Arp {
+        operation,
         sender_mac: Mac([body[8], body[9], body[10], body[11], body[12], body[13]]),
         sender: be32(body, 14),
         target: be32(body, 24),

@@ -185,3 +185,27 @@ fn a_flow_between_inside_networks_does_not_leak_when_its_route_turns_outside() {
     world.reroute(|setup| setup.with("{to: 192.0.2.0/24", turned));
     world.step(Via::In0, &question, "nat.no_mapping flows_ended -flows");
 }
+
+/// The answers of a flow between two pods, when the asking pod's route has turned outside: found in review.
+#[test]
+fn answers_between_inside_networks_do_not_leak_when_their_route_turns_outside() {
+    let mut world = Setup::default().world();
+    let question = udp(Via::In0, pod(), end("10.2.0.5", 53), b"?");
+    world.forward(Via::In0, &question, "tx.in1 flows_admitted flows");
+    let turned = "{to: 10.1.0.5/32, via: 203.0.113.254, device: out0}\n    - {to: 192.0.2.0/24";
+    world.reroute(|setup| setup.with("{to: 192.0.2.0/24", turned));
+    let answer = udp(Via::In1, end("10.2.0.5", 53), pod(), b"secret");
+    world.step(Via::In1, &answer, "nat.no_mapping flows_ended -flows");
+}
+
+/// The same for an answer from outside, which must not be sent back out untranslated.
+#[test]
+fn an_answer_whose_host_has_moved_outside_is_not_sent_back_out() {
+    let mut world = Setup::default().world();
+    let question = udp(Via::In0, pod(), far(), b"?");
+    let seen = world.forward(Via::In0, &question, "tx.out0 flows_admitted flows ports").src();
+    let turned = "{to: 10.1.0.5/32, via: 203.0.113.254, device: out0}\n    - {to: 192.0.2.0/24";
+    world.reroute(|setup| setup.with("{to: 192.0.2.0/24", turned));
+    let answer = udp(Via::Out0, far(), seen, b"!");
+    world.step(Via::Out0, &answer, "nat.no_mapping flows_ended -flows -ports");
+}

@@ -262,3 +262,49 @@ fn arguments_and_configurations_that_are_wrong_are_told_apart() {
         folder.replay("out", &["--in", "in0=a.pcap", &reload]).fails(code, word);
     }
 }
+
+/// A replay has no idle worker, but what one would have done before the next frame is done.
+#[test]
+fn what_was_over_before_a_frame_came_stands_in_nobodys_way() {
+    let folder = Folder::new("over");
+    let one_port = CONFIG.replace("1024-65535", "2000-2000").replace("flows: 1024", "flows: 16");
+    folder.write("gateway.yaml", one_port.as_bytes());
+    let from = |host: &str, n: u16| udp(Via::In0, end(host, n), far(), b"question");
+    folder
+        .write("a.pcap", &usual(&[at(0, from("10.1.0.5", 1)), at(1_000_000, from("10.1.0.6", 2))]));
+    let json = folder.replay("out", &["--in", "in0=a.pcap"]).json();
+    assert_eq!(json["interfaces"]["out0"]["tx"], 2, "the port is free again: {json}");
+    let elsewhere = |n: u16| udp(Via::In0, pod(), end("198.51.100.8", n), b"?");
+    let mut frames: Vec<_> = (1..=64).map(|n| at(0, elsewhere(n))).collect();
+    frames.push(at(130_000, ask()));
+    folder.write("a.pcap", &usual(&frames));
+    let json = folder.replay("out", &["--in", "in0=a.pcap"]).json();
+    let left = read(&folder.path("out/out0.pcap"));
+    assert!(left.last().is_some_and(|last| last.at >= frames[64].at), "the last one left: {json}");
+}
+
+#[test]
+fn an_input_is_never_overwritten() {
+    let folder = Folder::new("same");
+    folder.write("in0.pcap", &usual(&[at(0, ask())]));
+    let before = folder.bytes("in0.pcap");
+    folder.replay(".", &["--in", "in0=in0.pcap"]).fails(2, "overwrite");
+    assert_eq!(folder.bytes("in0.pcap"), before);
+}
+
+#[test]
+fn a_pool_that_is_the_machines_own_is_refused() {
+    let folder = Folder::new("shared");
+    let shared = CONFIG.replace("addresses: [203.0.113.1]", "addresses: [203.0.113.2]");
+    folder.write("gateway.yaml", shared.as_bytes());
+    folder.write("a.pcap", &usual(&[at(0, ask())]));
+    folder.replay("out", &["--in", "in0=a.pcap"]).fails(3, "203.0.113.2");
+}
+
+#[test]
+fn a_reload_that_would_change_what_flows_are_made_from_is_refused_before_the_first_frame() {
+    let folder = Folder::new("lasting");
+    folder.write("ports.yaml", CONFIG.replace("1024-65535", "6000-7000").as_bytes());
+    folder.write("a.pcap", &usual(&[at(0, ask())]));
+    folder.replay("out", &["--in", "in0=a.pcap", "--reload", "1=ports.yaml"]).fails(3, "pools");
+}

@@ -147,7 +147,7 @@ fn another_protocol_leaves_as_the_pool_address_one_pod_at_a_time() {
     let answer = raw(Via::Out0, far, end("203.0.113.1", 0), 50, b"sealed too");
     assert_eq!(world.forward(Via::Out0, &answer, "tx.in0").dst(), first);
     // Its answers could not be told from the first one's; AH is another protocol and another flow.
-    world.refuse(Via::In0, &raw(Via::In0, second, far, 50, b"mine"), "nat.exhausted");
+    world.refuse(Via::In0, &raw(Via::In0, second, far, 50, b"mine"), "nat.portless");
     let ah = raw(Via::In0, second, far, 51, b"mine");
     world.forward(Via::In0, &ah, &format!("{OUT} flows_admitted flows"));
     world.idle_step(301, "2*flows_ended -flows -flows");

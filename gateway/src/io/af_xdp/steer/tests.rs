@@ -110,7 +110,11 @@ fn arp_senders_on_inside_interfaces_speak_for_themselves() {
     inside(&arp(2, POD_MAC, GATEWAY), ArpSpoof, "claims the gateway");
     inside(&arp(2, POD_MAC, [10, 1, 0, 255]), ArpSpoof, "claims the broadcast address");
     inside(&arp(2, POD_MAC, [10, 2, 0, 5]), ArpSpoof, "not in the interface's networks");
-    inside(&arp(2, [2, 0, 0, 0, 1, 6], POD), ArpSpoof, "another hardware address than the frame");
+    inside(
+        &arp(2, [2, 0, 0, 0, 1, 6], POD),
+        ArpMalformed,
+        "another hardware address than the frame",
+    );
     inside(&arp(3, POD_MAC, POD), ArpMalformed, "operation");
     inside(&malformed(1, 6), ArpMalformed, "hardware type");
     inside(&malformed(3, 6), ArpMalformed, "protocol type");

@@ -53,12 +53,25 @@ pub struct Probe {
 
 /// A protocol as people write it.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
-#[serde(untagged)]
+#[serde(try_from = "Value", untagged)]
 pub enum ProtoName {
     /// Its IP protocol number.
     Number(u8),
     /// Its name, or its number as text.
     Name(String),
+}
+
+impl TryFrom<Value> for ProtoName {
+    type Error = ProbeError;
+
+    fn try_from(value: Value) -> Result<Self, ProbeError> {
+        let number = value.as_u64().and_then(|number| u8::try_from(number).ok());
+        match (value.as_str(), number) {
+            (Some(name), _) => Ok(Self::Name(name.to_owned())),
+            (None, Some(number)) => Ok(Self::Number(number)),
+            (None, None) => Err(ProbeError::Proto(value.to_string())),
+        }
+    }
 }
 
 /// Which side of a packet is asked about.
@@ -95,7 +108,7 @@ pub enum ProbeError {
         to: IpAddr,
     },
     /// A protocol nobody knows by that name.
-    #[error("{0:?} is no protocol; write tcp, udp, sctp, icmp, icmpv6 or a number from 0 to 255")]
+    #[error("{0} is no protocol; write tcp, udp, sctp, icmp, icmpv6 or a number from 0 to 255")]
     Proto(String),
     /// A protocol with ports, and no port.
     #[error("{0} needs a port")]

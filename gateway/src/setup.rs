@@ -47,16 +47,22 @@ impl Plan {
     /// # Errors
     /// Everything wrong with it.
     pub fn load(path: &Path) -> Result<Self, Report> {
+        Self::load_without(path, config::unbuilt)
+    }
+
+    /// The same for asking only: refuses what this version could not answer for.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    pub fn load_to_explain(path: &Path) -> Result<Self, Report> {
+        Self::load_without(path, config::unexplained)
+    }
+
+    fn load_without(path: &Path, refused: fn(&Config) -> Vec<Diagnostic>) -> Result<Self, Report> {
         let plan = Self::from_loaded(config::load(path)?)?;
-        let unbuilt = config::unbuilt(&plan.config);
-        if unbuilt.is_empty() {
-            return Ok(plan);
-        }
         let mut report = Report::new();
-        for diagnostic in unbuilt {
-            report.push(diagnostic);
-        }
-        Err(report)
+        report.extend(refused(&plan.config));
+        if report.is_empty() { Ok(plan) } else { Err(report) }
     }
 
     /// Compiles the policies of a configuration that was read.
@@ -72,7 +78,7 @@ impl Plan {
         if warnings.has_errors() {
             return Err(warnings);
         }
-        let policy = rules::compile(&objects, &settings(&config)).map_err(|errors| {
+        let policy = rules::compile(&objects, &policy_settings(&config)).map_err(|errors| {
             let mut report = Report::new();
             for error in &errors {
                 report.push(Diagnostic::of_policy(error, &policy_sources));
@@ -232,7 +238,8 @@ fn inside(config: &Config) -> impl Iterator<Item = IpNet> {
     interfaces.flat_map(|interface| &interface.networks).map(|network| network.value)
 }
 
-fn settings(config: &Config) -> rules::Settings {
+/// What the policy's files do not say.
+pub(crate) fn policy_settings(config: &Config) -> rules::Settings {
     rules::Settings {
         unmatched: match *config.unmatched {
             config::Unmatched::Allow => Unmatched::Allow,

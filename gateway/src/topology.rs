@@ -88,11 +88,7 @@ pub fn from_kernel(config: &Config, view: &KernelView) -> Result<Topology, Topol
     let mut ids = HashMap::new();
     for (id, side, interface) in numbered(config) {
         let device = interface.device.name();
-        let link = view
-            .links
-            .iter()
-            .find(|link| link.name == device)
-            .ok_or_else(|| TopologyError::NoDevice { device: device.to_owned() })?;
+        let link = find_link(view, device)?;
         ids.insert(link.index, id);
         topology.interfaces.push(Interface {
             id,
@@ -143,14 +139,14 @@ pub fn complete_from_kernel(
 ) -> Result<(), TopologyError> {
     for (id, _, interface) in numbered(config) {
         let device = interface.device.name();
-        let link = view
-            .links
-            .iter()
-            .find(|link| link.name == device)
-            .ok_or_else(|| TopologyError::NoDevice { device: device.to_owned() })?;
+        let link = find_link(view, device)?;
         topology.interfaces[id.index()].checksums = local_checksums(interface, link);
     }
     Ok(())
+}
+
+fn find_link<'v>(view: &'v KernelView, device: &str) -> Result<&'v kernel::Link, TopologyError> {
+    view.link(device).ok_or_else(|| TopologyError::NoDevice { device: device.to_owned() })
 }
 
 /// What the configuration says, else: a veth's peer is a local sender.

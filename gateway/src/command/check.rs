@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Format};
 use crate::config::files::{self, POLICY_FILE_MAX, Reading};
-use crate::config::{self, Config, Examined, ReadError};
+use crate::config::{self, Examined, ReadError};
 use crate::diagnostic::{Diagnostic, Report, Severity, Style};
+use crate::setup::policy_settings;
 
 /// What `sluice check` is told.
 #[derive(Debug, clap::Args)]
@@ -169,7 +170,7 @@ impl Check {
         found.extend(refused);
         found.sort();
         self.add(subject, found);
-        let (found, objects) = compile(&policy_sources, &settings(&config));
+        let (found, objects) = compile(&policy_sources, &policy_settings(&config));
         self.add(subject, found);
         let interfaces = config.interfaces.all().count();
         subject.holds = format!(
@@ -228,17 +229,6 @@ fn compile(
     }
     let found = found.iter().map(|found| Diagnostic::of_policy(found, sources)).collect();
     (found, loaded.objects)
-}
-
-fn settings(config: &Config) -> rules::Settings {
-    let inside = config.interfaces.inside.iter().flat_map(|inside| &inside.networks);
-    rules::Settings {
-        unmatched: match *config.unmatched {
-            config::Unmatched::Allow => rules::Unmatched::Allow,
-            config::Unmatched::Deny => rules::Unmatched::Deny,
-        },
-        inside: inside.map(|network| network.value).collect(),
-    }
 }
 
 /// How many policies, pods and namespaces some of the texts hold.

@@ -92,7 +92,7 @@ pub fn run(
 ) -> io::Result<Exit> {
     let judge = match &args.config {
         None => Judge::Live(&args.socket),
-        Some(path) => match Plan::load(path) {
+        Some(path) => match Plan::load_to_explain(path) {
             Ok(plan) => match plan.pools(1, 0) {
                 Ok(pools) => Judge::Plan(Box::new(plan), pools),
                 Err(error) => {

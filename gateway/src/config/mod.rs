@@ -31,7 +31,7 @@ pub use model::{
 };
 pub use read::CONTROL_SOCKET;
 pub use tree::TEXT_MAX;
-pub use unbuilt::unbuilt;
+pub use unbuilt::{unbuilt, unexplained};
 pub use value::{AddressRange, Device, Mac, PortRange};
 
 use crate::diagnostic::{Diagnostic, Place, Report, Severity, SourceText};

@@ -13,13 +13,21 @@ use crate::diagnostic::{Diagnostic, Place, Severity};
 #[must_use]
 pub fn unbuilt(config: &Config) -> Vec<Diagnostic> {
     let mut found = Found { config, keys: Vec::new() };
+    answers(&mut found);
     interfaces(&mut found);
     translation(&mut found);
-    names_and_groups(&mut found);
+    names(&mut found);
     verdicts(&mut found);
-    let mut keys = found.keys;
-    keys.sort_by_key(|diagnostic| diagnostic.place.start);
-    keys
+    found.in_order()
+}
+
+/// Those of [`unbuilt`] without which an explanation would be wrong: the others say how packets are carried,
+/// not which may pass and as whom.
+#[must_use]
+pub fn unexplained(config: &Config) -> Vec<Diagnostic> {
+    let mut found = Found { config, keys: Vec::new() };
+    answers(&mut found);
+    found.in_order()
 }
 
 /// Keys without effect in this version that do not make it protect less, as warnings.
@@ -53,6 +61,35 @@ impl Found<'_> {
         let diagnostic = Diagnostic::at(Severity::Error, &self.config.source, place, message);
         self.keys.push(diagnostic.with_help(help));
     }
+
+    fn in_order(mut self) -> Vec<Diagnostic> {
+        self.keys.sort_by_key(|diagnostic| diagnostic.place.start);
+        self.keys
+    }
+}
+
+fn answers(found: &mut Found<'_>) {
+    let config = found.config;
+    for interface in config.interfaces.all() {
+        if *interface.identity == Identity::Required {
+            let help = "remove it, and let policy select what pods may do";
+            found.add(interface.identity.place, "`identity: required`", help);
+        }
+    }
+    for pool in config.snat.pools.iter().skip(1) {
+        let help = "list all addresses in the first pool";
+        found.add(pool.name.place, "a second pool", help);
+    }
+    if let Some(file) = &config.snat.ip_masq_agent {
+        found.add(file.place, "`ip_masq_agent`", "remove it; every destination is translated to");
+    }
+    if let Some(attachment) = config.nsg.first() {
+        let help = "write network policies that say the same";
+        found.add(attachment.place, "`nsg`", help);
+    }
+    if let Some(At { place, .. }) = &config.azure {
+        found.add(*place, "`azure`", "write network policies with address blocks");
+    }
 }
 
 fn interfaces(found: &mut Found<'_>) {
@@ -68,19 +105,11 @@ fn interfaces(found: &mut Found<'_>) {
         if let Some(bind) = interface.bind.first() {
             found.add(bind.place, "`bind`", "narrow `networks` to the hosts' own /32 prefixes");
         }
-        if *interface.identity == Identity::Required {
-            let help = "remove it, and let policy select what pods may do";
-            found.add(interface.identity.place, "`identity: required`", help);
-        }
     }
 }
 
 fn translation(found: &mut Found<'_>) {
     let config = found.config;
-    for pool in config.snat.pools.iter().skip(1) {
-        let help = "list all addresses in the first pool";
-        found.add(pool.name.place, "a second pool", help);
-    }
     for pool in &config.snat.pools {
         if *pool.mapping == Mapping::EndpointIndependent {
             let help = "write endpoint-dependent";
@@ -93,12 +122,9 @@ fn translation(found: &mut Found<'_>) {
         };
         found.add(pool.filtering.place, filtering, "write address-and-port-dependent");
     }
-    if let Some(file) = &config.snat.ip_masq_agent {
-        found.add(file.place, "`ip_masq_agent`", "remove it; every destination is translated to");
-    }
 }
 
-fn names_and_groups(found: &mut Found<'_>) {
+fn names(found: &mut Found<'_>) {
     let config = found.config;
     if let Some(resolvers) = &config.dns {
         found.add(resolvers.place, "`dns`", "remove it; port 53 is then ordinary traffic");
@@ -110,13 +136,6 @@ fn names_and_groups(found: &mut Found<'_>) {
     if let Some(answer) = config.names.private_answers.first() {
         let help = "remove it; no answer teaches anything";
         found.add(answer.place, "`names.private_answers`", help);
-    }
-    if let Some(attachment) = config.nsg.first() {
-        let help = "write network policies that say the same";
-        found.add(attachment.place, "`nsg`", help);
-    }
-    if let Some(At { place, .. }) = &config.azure {
-        found.add(*place, "`azure`", "write network policies with address blocks");
     }
 }
 

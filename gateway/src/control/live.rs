@@ -1,31 +1,29 @@
 //! A gateway at work: opens the driver, starts the workers, then follows the machine's tables, answers on
 //! the control socket and publishes what changes, until a signal ends it.
 
-use super::server::{self, Server, SocketError};
+mod counts;
+mod start;
+
+use super::server::{self, Server};
 use super::stats::{self, InterfaceCounts};
-use crate::command::Exit;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::explain::{Explainer, Probe};
-use crate::io::InterfaceId;
-use crate::io::af_xdp::{
-    self, AfXdpIo, CopyMode, LinkSpec, Monitor, OpenError, Opened, Options, QueueReport, XdpMode,
-};
+use crate::io::af_xdp::{self, AfXdpIo, CopyMode, Monitor, Opened, Options};
 use crate::kernel::{KernelView, resolve_neighbor};
-use crate::pipeline::drop_reason::DropReason;
-use crate::setup::{Lasting, POOL, Plan, SharedAddress};
-use crate::snapshot::{HopGeneration, NetworkMode, Snapshot, Topology};
+use crate::setup::{POOL, Plan};
+use crate::snapshot::{HopGeneration, Snapshot, Topology};
 use crate::topology::{self, TopologyError};
 use crate::worker::{self, Clock, Link, Published};
+use counts::device_drops;
 use flowtable::key::{Addr, Generation, WorkerId};
-use flowtable::ports::{Pools, PoolsError};
-use flowtable::table::{FlowTable, TableError};
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use flowtable::ports::Pools;
+use flowtable::table::FlowTable;
+use mio::{Events, Poll, Token};
 use serde_json::{Map, Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+pub use start::StartError;
+use start::{Fixed, check_macs, cpus, link_specs, random_seed, signal_pipe, worker_count};
 use std::io::{self, Read};
-use std::net::Ipv4Addr;
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,113 +38,6 @@ const KEPT_FRESH: usize = 256;
 const PUBLISH: Duration = Duration::from_secs(5);
 const TERMINATE: Token = Token(1);
 const HANGUP: Token = Token(2);
-
-/// Why a gateway does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The driver does not open.
-    #[error(transparent)]
-    Driver(#[from] OpenError),
-    /// A device is missing.
-    #[error(transparent)]
-    Topology(#[from] TopologyError),
-    /// The `static` section and the machine disagree.
-    #[error("static.interfaces.{device}.mac is {configured}, but the device has {actual}")]
-    Mac {
-        /// The device.
-        device: String,
-        /// What the configuration says.
-        configured: crate::wire::ether::Mac,
-        /// What the machine says.
-        actual: crate::wire::ether::Mac,
-    },
-    /// The pool is the machine's own.
-    #[error(transparent)]
-    Shared(#[from] SharedAddress),
-    /// The control socket does not open.
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-    /// The flow table does not fit.
-    #[error("limits.flows: {0}")]
-    Table(#[from] TableError),
-    /// The pools are wrong.
-    #[error("snat.pools: {0}")]
-    Pools(#[from] PoolsError),
-    /// Workers and queues do not fit.
-    #[error("workers.cpus names {cpus} CPUs for {queues} queues; name one for each queue, or none")]
-    Cpus {
-        /// CPUs named.
-        cpus: usize,
-        /// Queues to serve.
-        queues: u16,
-    },
-    /// The system refuses something else.
-    #[error("{doing}: {source}")]
-    System {
-        /// What was tried.
-        doing: &'static str,
-        /// What it says.
-        source: io::Error,
-    },
-}
-
-impl StartError {
-    /// How the command ends.
-    #[must_use]
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Mac { .. }
-            | Self::Shared(_)
-            | Self::Table(_)
-            | Self::Pools(_)
-            | Self::Cpus { .. }
-            | Self::Topology(TopologyError::NotStatic { .. }) => Exit::Config,
-            Self::Driver(error) => match error.exit_code() {
-                3 => Exit::Config,
-                4 => Exit::Permission,
-                _ => Exit::Kernel,
-            },
-            Self::Socket(SocketError::Io { source, .. }) | Self::System { source, .. }
-                if source.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                Exit::Permission
-            }
-            Self::Topology(_) | Self::Socket(_) | Self::System { .. } => Exit::Kernel,
-        }
-    }
-}
-
-/// What a reload cannot change while the gateway runs.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct Fixed {
-    /// Device, networks, and whether local checksums are completed; inside interfaces first.
-    interfaces: Vec<(String, Vec<ipnet::IpNet>, Option<bool>)>,
-    inside: usize,
-    cpus: Option<Vec<u16>>,
-    mode: NetworkMode,
-    socket: PathBuf,
-    lasting: Lasting,
-}
-
-impl Fixed {
-    fn of(plan: &Plan) -> Self {
-        let config = &plan.config;
-        let interface = |interface: &config::Interface| {
-            let networks = interface.networks.iter().map(|network| network.value).collect();
-            let local_veth = interface.local_veth.as_deref().copied();
-            (interface.device.name().to_owned(), networks, local_veth)
-        };
-        let cpus = |cpus: &config::At<Vec<config::At<u16>>>| cpus.iter().map(|c| c.value).collect();
-        Self {
-            interfaces: config.interfaces.all().map(interface).collect(),
-            inside: config.interfaces.inside.len(),
-            cpus: config.cpus.as_ref().map(cpus),
-            mode: plan.mode(),
-            socket: config.control_socket.value.clone(),
-            lasting: plan.lasting(),
-        }
-    }
-}
 
 /// A running gateway.
 #[derive(Debug)]
@@ -497,7 +388,7 @@ impl Gateway {
             .map(|interface| {
                 let id = interface.id;
                 let dropped = now[id.index()].saturating_sub(self.devices[id.index()]);
-                counts(id, &reports, dropped, &view, &interface.name)
+                counts::counts(id, &reports, dropped, &view, &interface.name)
             })
             .collect();
         let table = self.table.stats();
@@ -525,163 +416,4 @@ fn live_topology(config: &Config, view: &KernelView) -> Result<Topology, Topolog
     let mut topology = topology::from_static(config, tables)?;
     topology::complete_from_kernel(&mut topology, config, view)?;
     Ok(topology)
-}
-
-/// A `static` section with another device's hardware address would make the gateway deaf.
-fn check_macs(topology: &Topology, view: &KernelView) -> Result<(), StartError> {
-    for interface in &topology.interfaces {
-        let Some(link) = view.link(&interface.name) else { continue };
-        let actual = crate::wire::ether::Mac(link.mac);
-        if actual != interface.mac {
-            let (device, configured) = (interface.name.clone(), interface.mac);
-            return Err(StartError::Mac { device, configured, actual });
-        }
-    }
-    Ok(())
-}
-
-fn link_specs(topology: &Topology) -> Vec<LinkSpec> {
-    let own: Vec<Ipv4Addr> =
-        topology.host_addresses.iter().map(|&addr| Ipv4Addr::from_bits(addr)).collect();
-    topology
-        .interfaces
-        .iter()
-        .map(|interface| LinkSpec {
-            id: interface.id,
-            device: interface.name.clone(),
-            side: interface.side,
-            networks: interface.networks.clone(),
-            host_addresses: own.clone(),
-            mode: XdpMode::Native,
-        })
-        .collect()
-}
-
-/// One worker for each queue; the CPUs named must be as many.
-fn worker_count(config: &Config, specs: &[LinkSpec]) -> Result<u16, StartError> {
-    let first = specs.first().map_or(Ok(1), |spec| af_xdp::queues(&spec.device))?;
-    match &config.cpus {
-        Some(cpus) if cpus.len() != usize::from(first) => {
-            Err(StartError::Cpus { cpus: cpus.len(), queues: first })
-        }
-        _ => Ok(first),
-    }
-}
-
-/// The CPUs for workers: those configured, else those this process may use, the last one first, since
-/// interrupts and everything else tend to use the first.
-fn cpus(config: &Config) -> Vec<core_affinity::CoreId> {
-    match &config.cpus {
-        Some(cpus) => {
-            let id = |cpu: u16| core_affinity::CoreId { id: usize::from(cpu) };
-            cpus.iter().map(|cpu| id(cpu.value)).collect()
-        }
-        None => {
-            let mut all = core_affinity::get_core_ids().unwrap_or_default();
-            all.reverse();
-            all
-        }
-    }
-}
-
-/// What each device has dropped on the way out since it exists.
-fn device_drops(topology: &Topology, view: &KernelView) -> Vec<u64> {
-    let dropped = |name: &str| view.link(name).map_or(0, |link| link.counters.tx_dropped);
-    topology.interfaces.iter().map(|interface| dropped(&interface.name)).collect()
-}
-
-/// Everything counted at one interface, over all its queues.
-fn counts(
-    id: InterfaceId,
-    reports: &[QueueReport],
-    device_dropped: u64,
-    view: &KernelView,
-    name: &str,
-) -> InterfaceCounts {
-    let mut sum = InterfaceCounts { device_dropped, ..InterfaceCounts::default() };
-    let mut queues = Vec::new();
-    for report in reports.iter().filter(|report| report.interface == id) {
-        sum.seen += report.steer.get(af_xdp::SteerAction::Seen);
-        sum.to_socket += report.steer.get(af_xdp::SteerAction::ToSocket);
-        sum.passed += report.steer.passed();
-        let drops = report.steer.iter().filter(|&(_, count)| count > 0);
-        let drops =
-            drops.filter_map(|(action, n)| Some((DropReason::from_name(action.name())?, n)));
-        sum.steer_drops.extend(drops);
-        sum.ring_full += report.kernel.rx_ring_full;
-        sum.no_buffer += report.kernel.rx_dropped;
-        sum.completed += report.port.completed;
-        sum.invalid += report.kernel.tx_invalid_descs;
-        queues.push(queue_detail(report));
-    }
-    let device = view.link(name).map(|link| link.counters).unwrap_or_default();
-    sum.detail = json!({
-        "queues": queues,
-        "device": {
-            "rx_packets": device.rx_packets,
-            "tx_packets": device.tx_packets,
-            "rx_dropped": device.rx_dropped,
-            "tx_dropped": device.tx_dropped,
-            "rx_errors": device.rx_errors,
-            "tx_errors": device.tx_errors,
-        },
-    });
-    sum
-}
-
-fn queue_detail(report: &QueueReport) -> Value {
-    let steer: Map<String, Value> = report
-        .steer
-        .iter()
-        .map(|(action, count)| (action.name().to_owned(), count.into()))
-        .collect();
-    let (kernel, port, errors) = (&report.kernel, &report.port, &report.port.kick_errors);
-    json!({
-        "queue": report.queue,
-        "copy_mode": format!("{:?}", report.copy_mode).to_lowercase(),
-        "xdp_mode": format!("{:?}", report.xdp_mode).to_lowercase(),
-        "xdp": steer,
-        "rings": {
-            "rx_dropped": kernel.rx_dropped,
-            "rx_ring_full": kernel.rx_ring_full,
-            "rx_fill_ring_empty": kernel.rx_fill_ring_empty,
-            "rx_invalid_descs": kernel.rx_invalid_descs,
-            "tx_invalid_descs": kernel.tx_invalid_descs,
-            "tx_ring_empty": kernel.tx_ring_empty,
-        },
-        "socket": {
-            "received": port.received,
-            "transmitted": port.transmitted,
-            "completed": port.completed,
-            "refused": port.refused,
-            "sendto": port.kicks,
-            "fill_wakeups": port.fill_wakeups,
-            "sendto_errors": {
-                "eagain": errors.again,
-                "ebusy": errors.busy,
-                "enobufs": errors.no_buffers,
-                "enetdown": errors.down,
-                "enxio": errors.unbound,
-                "other": errors.other,
-            },
-        },
-    })
-}
-
-/// A pipe that becomes readable when one of the signals arrives.
-fn signal_pipe(poll: &Poll, token: Token, signals: &[i32]) -> io::Result<(Token, UnixStream)> {
-    let (read, write) = UnixStream::pair()?;
-    read.set_nonblocking(true)?;
-    for &signal in signals {
-        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
-    }
-    poll.registry().register(&mut SourceFd(&read.as_raw_fd()), token, Interest::READABLE)?;
-    Ok((token, read))
-}
-
-/// A seed nobody outside can guess: hash and ports follow from it.
-fn random_seed() -> io::Result<u64> {
-    let mut bytes = [0; 8];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes))
 }

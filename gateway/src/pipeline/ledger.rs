@@ -32,8 +32,33 @@ pub struct Ledger {
     pub batches: u64,
 }
 
-/// Counts beside the per-interface ones and the drops.
-const SCALARS: usize = 8;
+/// The counts beside the per-interface ones and the drops, listed once, in the order they are published.
+macro_rules! scalars {
+    ($($field:ident),* $(,)?) => {
+        const SCALARS: usize = [$(stringify!($field)),*].len();
+
+        impl Ledger {
+            const fn scalars(&self) -> [u64; SCALARS] {
+                [$(self.$field),*]
+            }
+
+            const fn scalars_mut(&mut self) -> [&mut u64; SCALARS] {
+                [$(&mut self.$field),*]
+            }
+        }
+    };
+}
+
+scalars! {
+    generated,
+    consumed,
+    host,
+    held,
+    checksums_completed,
+    flows_admitted,
+    flows_ended,
+    batches,
+}
 
 impl Ledger {
     /// All zero, for so many interfaces.
@@ -112,34 +137,18 @@ impl Ledger {
     }
 
     fn each(&self) -> impl Iterator<Item = u64> {
-        [
-            self.generated,
-            self.consumed,
-            self.host,
-            self.held,
-            self.checksums_completed,
-            self.flows_admitted,
-            self.flows_ended,
-            self.batches,
-        ]
-        .into_iter()
-        .chain(self.rx.iter().copied())
-        .chain(self.tx.iter().copied())
-        .chain(self.drops.iter().copied())
+        self.scalars()
+            .into_iter()
+            .chain(self.rx.iter().copied())
+            .chain(self.tx.iter().copied())
+            .chain(self.drops.iter().copied())
     }
 
     fn set_words(&mut self, words: &[u64]) {
         let (scalars, counts) = words.split_at(SCALARS);
-        [
-            self.generated,
-            self.consumed,
-            self.host,
-            self.held,
-            self.checksums_completed,
-            self.flows_admitted,
-            self.flows_ended,
-            self.batches,
-        ] = std::array::from_fn(|i| scalars[i]);
+        for (scalar, word) in self.scalars_mut().into_iter().zip(scalars) {
+            *scalar = *word;
+        }
         let (rx, counts) = counts.split_at(self.rx.len());
         let (tx, drops) = counts.split_at(self.tx.len());
         self.rx.copy_from_slice(rx);

@@ -162,7 +162,7 @@ fn play(
             }
         }
         // What a worker does while no packet comes: flows whose time was up before this frame are gone.
-        while pipeline::finish(&mut worker, now) == Remaining::Work {}
+        while pipeline::finish(&mut worker, now) != Remaining::Nothing {}
         pipeline::run(&mut io, &mut batch, &mut worker, &snapshot, now);
     }
     debug_assert_eq!(io.outstanding(), 0, "every frame went somewhere");

@@ -4,10 +4,11 @@
 //! come here.
 
 use crate::judge::judge;
+use crate::setup::{POOL, Plan};
 use crate::snapshot::NetworkMode;
 use flowtable::key::{Addr, Port, Proto};
-use flowtable::ports::{PoolId, Pools};
-use rules::{Ends, Explanation, Layer, Policy, Provenance, Step, StepResult, Tuple, Verdict};
+use flowtable::ports::Pools;
+use rules::{Ends, Explanation, Layer, Provenance, Step, StepResult, Tuple, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -118,14 +119,10 @@ pub enum ProbeError {
 /// What an answer is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Explainer<'a> {
-    /// The compiled policy.
-    pub policy: &'a Policy,
-    /// The inside interfaces' networks.
-    pub inside: &'a [ipnet::IpNet],
-    /// How IPv4 leaves.
-    pub mode: NetworkMode,
+    /// The configuration with its compiled policy.
+    pub plan: &'a Plan,
     /// Where translated sources come from.
-    pub pool: Option<(&'a Pools, PoolId)>,
+    pub pools: &'a Pools,
 }
 
 impl Explainer<'_> {
@@ -210,8 +207,8 @@ impl Explainer<'_> {
         if (outbound && !self.is_inside(tuple.src)) || (!outbound && !inbound) {
             return spoofed();
         }
-        let mut explanation = self.policy.explain(tuple);
-        if judge(self.policy, tuple).is_refused_tunnel() {
+        let mut explanation = self.plan.policy.explain(tuple);
+        if judge(&self.plan.policy, tuple).is_refused_tunnel() {
             explanation.verdict = Verdict::Deny;
             if let Some(last) = explanation.path.last_mut() {
                 last.result = StepResult::Deny;
@@ -223,17 +220,18 @@ impl Explainer<'_> {
     /// The address a leaving packet gets.
     fn snat(&self, tuple: &Tuple, verdict: Verdict) -> Value {
         let leaves = self.is_inside(tuple.src) && !self.is_inside(tuple.dst);
-        let translated = leaves && tuple.src.v4().is_some() && self.mode == NetworkMode::Overlay;
+        let translated =
+            leaves && tuple.src.v4().is_some() && self.plan.mode() == NetworkMode::Overlay;
         if !translated || verdict == Verdict::Deny {
             return Value::Null;
         }
-        let address = self.pool.and_then(|(pools, pool)| pools.external_for(tuple.src, pool));
+        let address = self.pools.external_for(tuple.src, POOL);
         address.map_or(Value::Null, |address| json!({ "address": address.to_string() }))
     }
 
     fn is_inside(&self, addr: Addr) -> bool {
         let ip = addr.ip();
-        self.inside.iter().any(|network| network.contains(&ip))
+        self.plan.inside_networks().any(|network| network.contains(&ip))
     }
 
     fn endpoint(&self, text: &str) -> Result<Addr, ProbeError> {
@@ -242,7 +240,7 @@ impl Explainer<'_> {
             Some(("ip", addr)) => addr.parse::<IpAddr>().map(Addr::from).map_err(|_| unreadable()),
             Some(("pod", name)) => {
                 let (namespace, pod) = name.split_once('/').ok_or_else(unreadable)?;
-                let pod = self.policy.find_pod(namespace, pod);
+                let pod = self.plan.policy.find_pod(namespace, pod);
                 pod.and_then(|pod| pod.addresses.first().copied())
                     .ok_or_else(|| ProbeError::NoPod(name.to_owned()))
             }

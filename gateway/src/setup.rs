@@ -115,12 +115,6 @@ impl Plan {
         inside(&self.config)
     }
 
-    /// Whether leaving IPv4 traffic has a pool.
-    #[must_use]
-    pub fn has_pool(&self) -> bool {
-        !self.pool_addresses().is_empty()
-    }
-
     /// The IPv4 addresses of the pool.
     #[must_use]
     pub fn pool_addresses(&self) -> Vec<u32> {

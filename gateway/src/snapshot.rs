@@ -212,12 +212,6 @@ impl Snapshot {
         self.pool_addresses.binary_search(&addr).is_ok()
     }
 
-    /// The addresses of the SNAT pool, sorted.
-    #[must_use]
-    pub fn pool_addresses(&self) -> &[u32] {
-        &self.pool_addresses
-    }
-
     /// Whether `addr` lies behind any inside interface.
     #[must_use]
     #[inline]

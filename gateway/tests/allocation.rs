@@ -30,10 +30,10 @@ fn count() {
     CALLS.with(|calls| calls.set(calls.get() + 1));
 }
 
+#[allow(unsafe_code, reason = "there is no other way to count calls to the allocator")]
 // SAFETY: every method passes its arguments on to the system's allocator unchanged and returns what that
 // returns, so the contract between caller and `System` is that of this allocator; `count` touches nothing
 // but a number of the calling thread, and neither allocates nor unwinds.
-#[allow(unsafe_code, reason = "there is no other way to count calls to the allocator")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();

@@ -4,7 +4,7 @@ use super::{Exit, Format};
 use crate::control::client;
 use crate::diagnostic::Style;
 use crate::explain::{Direction, Explainer, Probe, ProtoName};
-use crate::setup::{POOL, Plan};
+use crate::setup::Plan;
 use flowtable::ports::Pools;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -60,13 +60,7 @@ impl Judge<'_> {
     fn ask(&self, line: &str) -> Result<Value, client::ClientError> {
         match self {
             Self::Plan(plan, pools) => {
-                let inside: Vec<_> = plan.inside_networks().collect();
-                let explainer = Explainer {
-                    policy: &plan.policy,
-                    inside: &inside,
-                    mode: plan.mode(),
-                    pool: plan.has_pool().then_some((pools.as_ref(), POOL)),
-                };
+                let explainer = Explainer { plan, pools };
                 explainer
                     .answer_line(line)
                     .map_err(|error| client::ClientError::Refused(error.to_string()))

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::explain::{Explainer, Probe};
 use crate::io::af_xdp::{self, AfXdpIo, CopyMode, Monitor, Opened, Options};
 use crate::kernel::{KernelView, resolve_neighbor};
-use crate::setup::{POOL, Plan};
+use crate::setup::Plan;
 use crate::snapshot::{HopGeneration, Snapshot, Topology};
 use crate::topology::{self, TopologyError};
 use crate::worker::{self, Clock, Link, Published};
@@ -234,13 +234,7 @@ impl Gateway {
                 Err(message) => error(message),
             },
             Some("explain") => {
-                let inside: Vec<_> = self.plan.inside_networks().collect();
-                let explainer = Explainer {
-                    policy: &self.plan.policy,
-                    inside: &inside,
-                    mode: self.plan.mode(),
-                    pool: self.plan.has_pool().then_some((self.pools.as_ref(), POOL)),
-                };
+                let explainer = Explainer { plan: &self.plan, pools: &self.pools };
                 let probe = serde_json::from_value::<Probe>(request["probe"].clone());
                 match probe.map_err(|e| e.to_string()) {
                     Ok(probe) => explainer.answer(&probe).unwrap_or_else(|e| error(e.to_string())),
@@ -342,11 +336,12 @@ impl Gateway {
     /// Has the kernel make sure of neighbours it has not heard of for a while: it sees none of the traffic
     /// that would tell it. It asks each at most once in its own delay, and forgets who does not answer.
     fn keep_fresh(&self, view: &KernelView) {
-        let ours = |link: u32| {
-            let name = view.links.iter().find(|l| l.index == link).map(|l| l.name.as_str());
-            self.topology.interfaces.iter().any(|interface| Some(interface.name.as_str()) == name)
-        };
-        let stale = view.neighbors.iter().filter(|neighbor| neighbor.stale && ours(neighbor.link));
+        let interfaces = self.topology.interfaces.iter();
+        let ours: Vec<u32> = interfaces
+            .filter_map(|interface| view.link(&interface.name))
+            .map(|link| link.index)
+            .collect();
+        let stale = view.neighbors.iter().filter(|n| n.stale && ours.contains(&n.link));
         for neighbor in stale.take(KEPT_FRESH) {
             // The kernel may refuse; the next look asks again.
             let _ = resolve_neighbor(neighbor.link, neighbor.address);
